@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The port and MMIO maps of a VM: which device answers an access. */
+#ifndef DEVICES_BUS_H
+#define DEVICES_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * `size` is 1, 2 or 4 bytes; `now` is the VM's clock in ticks. A read returns the value in the low
+ * bytes; the caller ignores what is above. `port` is the absolute port, `offset` is from the
+ * region's start (and size may be 8 there).
+ */
+typedef uint32_t (*port_read_fn)(void *dev, uint16_t port, unsigned size, uint64_t now);
+typedef void (*port_write_fn)(void *dev, uint16_t port, unsigned size, uint32_t value,
+			      uint64_t now);
+typedef uint64_t (*mmio_read_fn)(void *dev, uint64_t offset, unsigned size, uint64_t now);
+typedef void (*mmio_write_fn)(void *dev, uint64_t offset, unsigned size, uint64_t value,
+			      uint64_t now);
+
+struct port_range {
+	uint16_t first;
+	uint16_t last; /* included */
+	port_read_fn read;
+	port_write_fn write;
+	void *dev;
+};
+
+struct mmio_region {
+	uint64_t base;
+	uint64_t size;
+	mmio_read_fn read;
+	mmio_write_fn write;
+	void *dev;
+};
+
+/* Ports below PORT_DIRECT are found by one table look-up, the few above by a short search. */
+#define PORT_DIRECT	 0x500
+#define PORT_RANGES_MAX	 32
+#define MMIO_REGIONS_MAX 8
+
+struct bus {
+	uint8_t direct[PORT_DIRECT]; /* index into ranges, 0 is 'nobody' */
+	unsigned ranges;	     /* used entries of range[]; range[0] is 'nobody' */
+	unsigned regions;
+	struct port_range range[PORT_RANGES_MAX];
+	struct mmio_region region[MMIO_REGIONS_MAX];
+};
+
+/* An empty bus: reads are all ones, writes vanish. */
+void bus_init(struct bus *bus);
+/* Both return false when the map is full or the range overlaps one that is there. */
+bool bus_add_ports(struct bus *bus, const struct port_range *range);
+bool bus_add_mmio(struct bus *bus, const struct mmio_region *region);
+
+/*
+ * An access that straddles ranges, or is wider than what the device at its first port spans, is
+ * split into bytes, as an ISA bridge does. The result is zero above `size` bytes.
+ */
+uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size, uint64_t now);
+void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value, uint64_t now);
+
+/* The region that holds gpa, or NULL. */
+const struct mmio_region *bus_mmio_find(const struct bus *bus, uint64_t gpa);
+/* Access at gpa, all within one region or partly outside (those bytes are all ones / dropped). */
+uint64_t bus_mmio_read(struct bus *bus, uint64_t gpa, unsigned size, uint64_t now);
+void bus_mmio_write(struct bus *bus, uint64_t gpa, unsigned size, uint64_t value, uint64_t now);
+
+#endif

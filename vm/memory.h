@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The RAM of a VM as Socle itself reads and writes it. RAM is one or more extents of host memory;
+ * every access from outside the guest (loaders, page walks, emulation) goes through here, so that
+ * every guest-physical address is checked in one place.
+ */
+#ifndef VM_MEMORY_H
+#define VM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* RAM above this size continues at 4 GiB: the gap holds the PCI hole, IOAPIC, local APIC, ROM. */
+#define GUEST_LOW_MAX	  0xC0000000ULL
+#define GUEST_HIGH_BASE	  0x100000000ULL
+#define GUEST_EXTENTS_MAX 16
+
+struct guest_extent {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *host;
+};
+
+struct guest_memory {
+	struct guest_extent extent[GUEST_EXTENTS_MAX]; /* by ascending gpa, not overlapping */
+	unsigned extents;
+	/*
+	 * Called before Socle first touches a 2 MiB block of an extent that the guest has not
+	 * touched either: zeroes and maps it. NULL: everything is there from the start.
+	 */
+	bool (*populate)(void *ctx, uint64_t gpa);
+	void *ctx;
+	uint8_t *populated; /* one bit for each 2 MiB of guest-physical space; NULL as above */
+};
+
+/* Bytes of RAM below and above 4 GiB. */
+uint64_t guest_memory_low(const struct guest_memory *memory);
+uint64_t guest_memory_high(const struct guest_memory *memory);
+
+/* Host address of [gpa, gpa + length), or NULL unless one extent holds all of it. Writable. */
+void *guest_memory_map(struct guest_memory *memory, uint64_t gpa, uint64_t length);
+
+/* Copies; false, with nothing promised of the destination, when a byte is not RAM. */
+bool guest_memory_read(struct guest_memory *memory, uint64_t gpa, void *to, uint64_t length);
+bool guest_memory_write(struct guest_memory *memory, uint64_t gpa, const void *from,
+			uint64_t length);
+bool guest_memory_zero(struct guest_memory *memory, uint64_t gpa, uint64_t length);
+
+#endif
