@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux bzImage loader: 64-bit entry where the kernel has one, else 32-bit.
+ *
+ * Source: Linux Documentation 'The Linux/x86 Boot Protocol' (2.06 and up).
+ */
+#ifndef VM_LOAD_LINUX_H
+#define VM_LOAD_LINUX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "vm/config.h"
+#include "vm/memory.h"
+#include "vm/vcpu_start.h"
+
+/* True when the setup header's signature is there. */
+bool linux_recognise(const uint8_t *data, uint64_t size);
+
+/* As image_load(). */
+bool linux_load(const struct vm_config *config, struct guest_memory *memory, uint64_t rsdp,
+		struct vcpu_start *start, struct error *error);
+
+#endif
