@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+"""The machines that an ISO can run on: how each is started, and whether it can be, here.
+
+A machine is a child process whose first serial port connects to a socket of ours (the machine is the
+client, so no port number is ever guessed), with a folder of its own for its files.
+"""
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BOCHS_SHARE = Path("/usr/share/bochs")
+VGA_ROM = Path("/usr/share/vgabios/vgabios.bin")
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+CONNECT_SECONDS = 60
+# Bochs ends by a panic when its guest switches it off, too.
+BOCHS_OFF = ("soft power off", "shutdown requested")
+PR_SET_PDEATHSIG = 1
+
+
+class CannotRun(Exception):
+    """One line for the user: why this machine cannot be had."""
+
+
+def has_vmx():
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return any(line.startswith("flags") and " vmx" in line for line in flags.splitlines())
+
+
+def kvm_refusal():
+    """Why KVM cannot run Socle here; None if it can."""
+    if not has_vmx():
+        return "this machine's CPU offers no VT-x (no vmx in /proc/cpuinfo)"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR))
+    except OSError as error:
+        return f"/dev/kvm does not open ({error.strerror})"
+    if not shutil.which("qemu-system-x86_64"):
+        return "qemu-system-x86_64 is missing (make deps)"
+    return None
+
+
+def choose(wanted):
+    """(platform, reason) for --on WANTED; raises CannotRun."""
+    refusal = kvm_refusal()
+    if wanted == "nested":
+        raise CannotRun("nested: QEMU/KVM inside Bochs is not there yet; want bochs, kvm or tcg")
+    if wanted == "kvm" and refusal:
+        raise CannotRun(f"kvm: {refusal}; want --on bochs")
+    if wanted != "auto":
+        return wanted, "asked for"
+    if refusal:
+        return "bochs", refusal
+    return "kvm", "this machine has VT-x and /dev/kvm"
+
+
+def _dies_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Machine:
+    """A started machine: `serial` is a connected socket, `process` the emulator."""
+
+    def __init__(self, options):
+        self.options = options
+        self.folder = Path(tempfile.mkdtemp(prefix="socle-run-"))
+        self.listener = self.process = self.serial = None
+
+    def start(self):
+        argv = self.prepare()
+        self.output = open(self.folder / "output", "w+b")
+        # A session of its own: the terminal's Ctrl-C is ours to handle.
+        self.process = subprocess.Popen(
+            argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self.output,
+            stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=_dies_with_parent)
+        self.serial = self.accept(self.listener)
+
+    def accept(self, listener):
+        listener.settimeout(0.2)
+        end = time.monotonic() + CONNECT_SECONDS
+        while time.monotonic() < end:
+            try:
+                connection, _ = listener.accept()
+                listener.close()
+                connection.setblocking(False)
+                return connection
+            except socket.timeout:
+                if self.process.poll() is not None:
+                    raise CannotRun(f"{self.name} did not start: {self.complaint()}") from None
+        raise CannotRun(f"{self.name} did not open its serial port in {CONNECT_SECONDS} s")
+
+    def complaint(self):
+        """The last thing that the emulator said, for an error line."""
+        lines = [line for line in (self.folder / "output").read_text(errors="replace").splitlines()
+                 if line.strip()]
+        return lines[-1].strip() if lines else f"status {self.process.returncode}, no message"
+
+    def trouble(self):
+        """What went wrong with the machine while it ran (polled); None if nothing did."""
+        return None
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        for each in (self.serial, self.listener):
+            if each:
+                each.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _listen_tcp():
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1)
+    return listener
+
+
+def _listen_unix(path):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen(1)
+    return listener
+
+
+class Bochs(Machine):
+    name = "Bochs"
+    cpu = "corei7_skylake_x"
+    describes = "emulated, VT-x included"
+
+    def prepare(self):
+        if not shutil.which("bochs"):
+            raise CannotRun("bochs is missing; want Debian's packages bochs, bochs-term, bochsbios, "
+                            "vgabios (make deps)")
+        self.listener = _listen_tcp()
+        (self.folder / "bochsrc").write_text(self.configuration())
+        # Debian's Bochs has its debugger built in and stops at a prompt: c continues.
+        (self.folder / "start").write_text("c\n")
+        return ["bochs", "-q", "-f", "bochsrc", "-rc", "start"]
+
+    def configuration(self):
+        o = self.options
+        port = self.listener.getsockname()[1]
+        disk = (f"type=disk, mode=volatile, path={o.iso}" if o.boot_as == "disk"
+                else f"type=cdrom, path={o.iso}, status=inserted")
+        return "\n".join([
+            "display_library: rfb, options=\"timeout=0\"",
+            "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, serial=1",
+            f"romimage: file={BOCHS_SHARE}/BIOS-bochs-latest",
+            f"vgaromimage: file={VGA_ROM}",
+            f"memory: guest={o.memory}, host={o.memory}",
+            f"cpu: model={o.cpu or self.cpu}, count={o.cpus}, ips=100000000, ignore_bad_msrs=1, "
+            "reset_on_triple_fault=0",
+            # Without a person at the console an idle machine may hurry on.
+            f"clock: sync={'slowdown' if o.interactive else 'none'}",
+            f"ata0-master: {disk}",
+            f"boot: {'disk' if o.boot_as == 'disk' else 'cdrom'}",
+            f"com1: enabled=1, mode=socket-client, dev=localhost:{port}",
+            "log: bochs.log", "panic: action=fatal", "error: action=report",
+            "info: action=report", "debug: action=ignore", ""])
+
+    def complaint(self):
+        return self.trouble() or super().complaint()
+
+    def trouble(self):
+        try:
+            log = (self.folder / "bochs.log").read_text(errors="replace")
+        except OSError:
+            return None
+        panics = [line for line in log.splitlines()
+                  if "p[" in line[:20] and not any(off in line.lower() for off in BOCHS_OFF)]
+        if panics:
+            return panics[0].strip()
+        return "the machine was reset" if log.count("Reset(HARDWARE)") > 1 else None
+
+
+class Qemu(Machine):
+    name = "QEMU"
+    accelerator, cpu, describes = "tcg", "max", "emulated, without VT-x"
+    qmp = None
+
+    def prepare(self):
+        if not shutil.which("qemu-system-x86_64"):
+            raise CannotRun("qemu-system-x86_64 is missing; want Debian's package qemu-system-x86 "
+                            "(make deps)")
+        o = self.options
+        self.listener = _listen_unix(self.folder / "com1")
+        self.qmp_listener = _listen_unix(self.folder / "qmp")
+        medium = (["-drive", f"file={_comma(o.iso)},format=raw,if=ide,snapshot=on"]
+                  if o.boot_as == "disk" else ["-cdrom", str(o.iso)])
+        return ["qemu-system-x86_64", "-machine", f"q35,accel={self.accelerator}",
+                "-cpu", o.cpu or self.cpu, "-smp", str(o.cpus), "-m", str(o.memory),
+                "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot",
+                "-chardev", "socket,id=com1,path=com1", "-serial", "chardev:com1",
+                "-chardev", "socket,id=qmp,path=qmp", "-mon", "chardev=qmp,mode=control",
+                *self.firmware(), *medium]
+
+    def firmware(self):
+        if not self.options.uefi:
+            return []
+        if not OVMF_CODE.exists():
+            raise CannotRun(f"{OVMF_CODE} is missing; want Debian's package ovmf (make deps)")
+        shutil.copy(OVMF_VARS, self.folder / "vars.fd")
+        return ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
+                "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
+
+    def start(self):
+        super().start()
+        self.qmp = self.accept(self.qmp_listener)
+        self.qmp.settimeout(30)
+        self.replies = self.qmp.makefile("r")
+        self.replies.readline()
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+        while True:
+            reply = json.loads(self.replies.readline() or '{"error": {"desc": "QEMU is gone"}}')
+            if "return" in reply:
+                return reply["return"]
+            if "error" in reply:
+                raise CannotRun(f"QEMU: {name}: {reply['error']['desc']}")
+
+    def screenshot(self, path):
+        path = Path(path).absolute()
+        form = {"format": "png"} if path.suffix == ".png" else {}
+        self.command("screendump", filename=str(path), **form)
+
+    def stop(self):
+        if self.qmp:
+            self.qmp.close()
+        super().stop()
+
+
+class Kvm(Qemu):
+    accelerator, cpu, describes = "kvm", "host", "this machine's own VT-x"
+
+
+def _comma(path):
+    return str(path).replace(",", ",,")
+
+
+PLATFORMS = {"bochs": Bochs, "kvm": Kvm, "tcg": Qemu}
