@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 8254 interval timer of a PC, with port 61H (gate and output of counter 2, refresh toggle).
+ *
+ * A counter is kept as 'the count loaded and when'; its value and its output are computed from the
+ * clock when somebody looks. Intel 8254 datasheet; ICH9 datasheet, 'NMI Status and Control'.
+ */
+#ifndef DEVICES_VPIT_H
+#define DEVICES_VPIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/line.h"
+
+#define VPIT_HZ	      1193182ULL
+#define VPIT_PORT     0x40
+#define VPIT_PORT61   0x61
+#define VPIT_COUNTERS 3
+
+struct vpit_counter {
+	uint8_t mode;	/* 0..5 */
+	uint8_t access; /* 1 LSB, 2 MSB, 3 both */
+	bool bcd;
+	bool gate;
+	bool null_count;   /* the count register was not yet moved to the counting element */
+	bool armed;	   /* a count was loaded since the control word */
+	bool running;	   /* the counting element counts (its gate lets it) */
+	bool triggered;	   /* modes 1 and 5: a trigger came since the control word */
+	bool write_high;   /* the next byte written is the MSB of a pair */
+	bool read_high;	   /* the next byte read is the MSB of a pair */
+	uint8_t write_low; /* the LSB that waits for its MSB */
+	uint8_t latched;   /* bytes of a latched count left to read */
+	uint8_t status;	   /* latched status */
+	bool status_latched;
+	uint16_t latch;
+	uint32_t count;	 /* of the counting element's present period: 1..65536, or 1..10000 */
+	uint32_t reload; /* the count register, same range; 0: nothing was written */
+	uint64_t start;	 /* PIT clock at which the counting element was loaded with `count` */
+	uint64_t held;	 /* clocks that had passed since `start` when the gate stopped it */
+};
+
+struct vpit {
+	struct vpit_counter counter[VPIT_COUNTERS];
+	uint64_t hz;
+	uint64_t next; /* tick of the next change of counter 0's output, UINT64_MAX for never */
+	uint64_t next_clock; /* the same in PIT clocks */
+	bool speaker;	     /* port 61H bit 1 */
+	uint8_t checks;	     /* port 61H bits 3:2: parity and channel check disables */
+	bool irq;	     /* present level of the output line */
+	struct line output;  /* OUT of counter 0 */
+};
+
+/* Power-up state as firmware leaves it: counter 0 in mode 3 with 65536, 1 refresh, 2 silent. */
+void vpit_init(struct vpit *v, uint64_t hz, struct line irq0, uint64_t now);
+/* Ports 40H..43H. */
+uint32_t vpit_read(void *vpit, uint16_t port, unsigned size, uint64_t now);
+void vpit_write(void *vpit, uint16_t port, unsigned size, uint32_t value, uint64_t now);
+/* Port 61H. */
+uint32_t vpit_port61_read(void *vpit, uint16_t port, unsigned size, uint64_t now);
+void vpit_port61_write(void *vpit, uint16_t port, unsigned size, uint32_t value, uint64_t now);
+void vpit_advance(struct vpit *v, uint64_t now);
+
+static inline uint64_t vpit_next_event(const struct vpit *v)
+{
+	return v->next;
+}
+
+#endif

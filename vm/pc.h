@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PC of a VM: all device models in their places, and how interrupts run between them.
+ *
+ * ISA interrupts go to the 8259 pair and to the IOAPIC pin of the same number, but IRQ0, which is
+ * on pin 2 (pin 0 is the 8259's INTR, as on every PC). The 8259's INTR is LINT0 of every local
+ * APIC. Nothing here takes a lock: the caller lets one vCPU in at a time.
+ */
+#ifndef VM_PC_H
+#define VM_PC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "devices/apic.h"
+#include "devices/bus.h"
+#include "devices/vacpi.h"
+#include "devices/vi8042.h"
+#include "devices/vioapic.h"
+#include "devices/vlapic.h"
+#include "devices/vpci.h"
+#include "devices/vpic.h"
+#include "devices/vpit.h"
+#include "devices/vport.h"
+#include "devices/vrtc.h"
+#include "devices/vuart.h"
+
+#define PC_CPUS_MAX 32
+/* Interrupt numbers (ISA IRQ = GSI, but for the timer). */
+#define PC_IRQ_TIMER  0
+#define PC_GSI_TIMER  2
+#define PC_IRQ_COM1   4
+#define PC_IRQ_RTC    8
+#define PC_IRQ_SCI    9
+#define PC_GSI_EXTINT 0
+
+/*
+ * What the PC does to the world outside. All are called with pc_config.ctx from within a call of
+ * this PC, and may not call back into it. None may be NULL but console_room (always room).
+ */
+struct pc_ops {
+	void (*console_tx)(void *ctx, uint8_t byte); /* from COM1, while there is room */
+	bool (*console_room)(void *ctx);
+	void (*debug_tx)(void *ctx, uint8_t byte); /* from port E9H */
+	void (*debug_exit)(void *ctx, uint32_t value);
+	void (*power_off)(void *ctx);
+	void (*reset)(void *ctx);
+	/* vCPU `cpu`: an interrupt may have become deliverable or gone. */
+	void (*kick)(void *ctx, unsigned cpu);
+	void (*nmi)(void *ctx, unsigned cpu);
+	void (*smi)(void *ctx, unsigned cpu);
+	void (*init)(void *ctx, unsigned cpu); /* its local APIC is reset already */
+	void (*startup)(void *ctx, unsigned cpu, uint8_t vector);
+};
+
+struct pc_config {
+	uint64_t hz;	   /* ticks a second: 1 .. 2^33 */
+	uint64_t now;	   /* tick at which the PC is switched on */
+	uint64_t epoch;	   /* time of day then, seconds since 1970 UTC */
+	uint64_t ram_low;  /* bytes of RAM below 4 GiB, for CMOS */
+	uint64_t ram_high; /* and above */
+	unsigned cpus;	   /* 1 .. PC_CPUS_MAX; vCPU 0 is the bootstrap processor */
+	uint8_t physical_bits;
+	uint8_t *apic_page[PC_CPUS_MAX]; /* one 4 KiB page for each vCPU; stay the caller's */
+	const struct pc_ops *ops;
+	void *ctx;
+};
+
+/*
+ * Local APIC IDs are 0 .. cpus - 1. The IOAPIC's has four bits and follows them while it can;
+ * since Pentium 4 nothing needs it to differ from theirs.
+ */
+static inline uint8_t pc_ioapic_id(unsigned cpus)
+{
+	return cpus < 15 ? (uint8_t)cpus : 15;
+}
+
+struct pc;
+
+struct pc_cpu {
+	struct vlapic lapic;
+	struct pc *pc;
+	unsigned id;
+};
+
+struct pc {
+	struct bus bus;
+	struct vpic pic;
+	struct vpit pit;
+	struct vrtc rtc;
+	struct vuart com1;
+	struct vi8042 i8042;
+	struct vacpi acpi;
+	struct vpci pci;
+	struct vport port;
+	struct vioapic ioapic;
+	unsigned cpus;
+	unsigned arbiter; /* where the next lowest-priority arbitration begins */
+	const struct pc_ops *ops;
+	void *ctx;
+	struct pc_cpu cpu[PC_CPUS_MAX];
+};
+
+/* The machine as firmware hands it over. False: the configuration is out of range. */
+bool pc_init(struct pc *pc, const struct pc_config *config);
+
+static inline struct vlapic *pc_lapic(struct pc *pc, unsigned cpu)
+{
+	return &pc->cpu[cpu].lapic;
+}
+
+/* Port accesses; size 1, 2 or 4. */
+static inline uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned size, uint64_t now)
+{
+	return bus_port_read(&pc->bus, port, size, now);
+}
+
+static inline void pc_port_write(struct pc *pc, uint16_t port, unsigned size, uint32_t value,
+				 uint64_t now)
+{
+	bus_port_write(&pc->bus, port, size, value, now);
+}
+
+/*
+ * Accesses by vCPU `cpu` to memory that is not RAM: its local APIC's page first, then devices;
+ * nobody answers all ones. Size is 1, 2, 4 or 8.
+ */
+uint64_t pc_mmio_read(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t now);
+void pc_mmio_write(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t value,
+		   uint64_t now);
+
+/* Lets time pass up to `now` for all devices. */
+void pc_advance(struct pc *pc, uint64_t now);
+/* The tick at which pc_advance is wanted again, UINT64_MAX for never. */
+uint64_t pc_next_event(const struct pc *pc);
+
+/* Is there an external interrupt that vCPU `cpu` would take if its IF allowed? Hot. */
+static inline bool pc_interrupt_pending(const struct pc *pc, unsigned cpu)
+{
+	const struct vlapic *lapic = &pc->cpu[cpu].lapic;
+
+	return vlapic_extint(lapic) || vlapic_pending(lapic) >= 0;
+}
+
+/* The vCPU takes it: its vector; -1 when there is none. An 8259 interrupt goes first. */
+int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu);
+
+/* Interrupt input lines for devices: ISA IRQ 0..15, and IOAPIC pins 16..23 for others. */
+struct line pc_irq_line(struct pc *pc, unsigned irq);
+/* An interrupt message by somebody who is no vCPU. */
+void pc_message(struct pc *pc, const struct apic_message *message);
+/* A write to FEExxxxxH by a device: SDM volume 3, 'Message Signalled Interrupts'. */
+void pc_msi(struct pc *pc, uint64_t address, uint32_t data);
+
+/* The console (COM1): see vuart.h. */
+static inline bool pc_can_receive(const struct pc *pc)
+{
+	return vuart_can_receive(&pc->com1);
+}
+
+static inline bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now)
+{
+	return vuart_receive(&pc->com1, byte, now);
+}
+
+static inline void pc_tx_ready(struct pc *pc)
+{
+	vuart_tx_ready(&pc->com1);
+}
+
+#endif
