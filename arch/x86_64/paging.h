@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Socle's own page tables: one identity map. RAM is read-write and no-execute, our text
+ * read-execute, our constants read-only; page 0 and the page under each stack are not there.
+ * Intel SDM volume 3, "4-Level Paging and 5-Level Paging".
+ */
+#ifndef ARCH_X86_64_PAGING_H
+#define ARCH_X86_64_PAGING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/frames.h"
+
+enum paging_access {
+	PAGING_NONE,
+	PAGING_RW,
+	PAGING_RO,
+	PAGING_RX,
+	PAGING_DEVICE,	 /* read-write, uncached */
+	PAGING_FIRMWARE, /* read-only, cached */
+};
+
+/*
+ * Starts empty tables. Until paging_activate, table pages come from below 4 GiB, which is what the
+ * boot tables reach.
+ */
+void paging_init(struct frames *frames);
+/* Sets [start, end), widened to whole pages, splitting larger pages. False: out of memory. */
+bool paging_set(uint64_t start, uint64_t end, enum paging_access access);
+/* Turns on the tables, write protection, and SMEP, SMAP and UMIP where the CPU has them. */
+void paging_activate(void);
+
+/* Device registers and firmware tables, mapped unless RAM already covers them. */
+bool paging_map_device(uint64_t start, uint64_t size);
+bool paging_map_firmware(uint64_t start, uint64_t size);
+
+#endif

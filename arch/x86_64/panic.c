@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* Panic: cause, place, registers and a backtrace with symbols, then the CPU stops. */
+#include "arch/x86_64/panic.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/ksyms.h"
+#include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/uart.h"
+#include "lib/format.h"
+#include "lib/log.h"
+#include "lib/panic.h"
+#include "lib/x86.h"
+
+#define BACKTRACE_MAX 24
+
+extern const uint8_t image_start[], text_end[], image_end[];
+
+static const char *const exception_names[] = {
+	"#DE divide error",
+	"#DB debug",
+	"NMI",
+	"#BP breakpoint",
+	"#OF overflow",
+	"#BR bound range",
+	"#UD invalid opcode",
+	"#NM no FPU",
+	"#DF double fault",
+	"coprocessor overrun",
+	"#TS invalid TSS",
+	"#NP segment not present",
+	"#SS stack fault",
+	"#GP general protection",
+	"#PF page fault",
+	"reserved",
+	"#MF x87 error",
+	"#AC alignment",
+	"#MC machine check",
+	"#XM SIMD error",
+	"#VE virtualization",
+	"#CP control protection",
+};
+
+static void print_address(const char *what, uint64_t address)
+{
+	uint64_t offset;
+	const char *name = ksyms_find(address, &offset);
+
+	if (name)
+		log_error("%s %016lx %s+0x%lx", what, address, name, offset);
+	else
+		log_error("%s %016lx", what, address);
+}
+
+/* Stacks are inside the image or in RAM of ours: a frame outside the image's stack ends the walk. */
+static bool is_frame(uint64_t frame)
+{
+	return is_aligned(frame, 8) && frame >= (uint64_t)text_end &&
+	       frame < (uint64_t)image_end - 16;
+}
+
+static void print_backtrace(uint64_t frame)
+{
+	for (unsigned i = 0; i < BACKTRACE_MAX && is_frame(frame); i++) {
+		const uint64_t *at = (const uint64_t *)frame;
+
+		if (at[1] < (uint64_t)image_start || at[1] >= (uint64_t)text_end)
+			return;
+		print_address("  called from", at[1]);
+		/* Frames grow upwards; anything else is a broken chain. */
+		if (at[0] <= frame)
+			return;
+		frame = at[0];
+	}
+}
+
+static void print_control_registers(void)
+{
+	log_error("  cr0 %016lx cr2 %016lx cr3 %016lx cr4 %016lx", read_cr0(), read_cr2(),
+		  read_cr3(), read_cr4());
+}
+
+static void print_registers(const struct trap_frame *f)
+{
+	log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
+	log_error("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
+	log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
+	log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
+	log_error("  cs %04lx ss %04lx rflags %016lx", f->cs, f->ss, f->rflags);
+}
+
+/* A fault while panicking must not start over. */
+static void enter_panic(void)
+{
+	static bool panicking;
+
+	irq_disable();
+	uart_set_synchronous();
+	if (panicking)
+		cpu_halt_forever();
+	panicking = true;
+}
+
+_Noreturn void panic_trap(const struct trap_frame *frame)
+{
+	const char *name = frame->vector < ARRAY_SIZE(exception_names)
+				   ? exception_names[frame->vector]
+				   : "exception";
+
+	enter_panic();
+	log_error("panic: CPU %u: %s, vector %lu, error code 0x%lx", pcpu_self()->id, name,
+		  frame->vector, frame->error_code);
+	print_address("  at", frame->rip);
+	print_registers(frame);
+	print_control_registers();
+	print_backtrace(frame->rbp);
+	log_error("panic: this is a bug in Socle; please report the lines above");
+	cpu_halt_forever();
+}
+
+_Noreturn void panic_at(const char *file, int line, const char *fmt, ...)
+{
+	char text[256];
+	va_list args;
+
+	enter_panic();
+	va_start(args, fmt);
+	vformat(text, sizeof(text), fmt, args);
+	va_end(args);
+	log_error("panic: CPU %u: %s:%d: %s", pcpu_self()->id, file, line, text);
+	print_control_registers();
+	print_backtrace((uint64_t)__builtin_frame_address(0));
+	log_error("panic: this is a bug in Socle; please report the lines above");
+	cpu_halt_forever();
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The end of Socle by an exception of its own; see lib/panic.h for the other way. */
+#ifndef ARCH_X86_64_PANIC_H
+#define ARCH_X86_64_PANIC_H
+
+#include "arch/x86_64/traps.h"
+
+_Noreturn void panic_trap(const struct trap_frame *frame);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Text on the machine's screen. */
+#include "arch/x86_64/screen.h"
+
+#include "gen/font.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+
+#define TEXT_ATTRIBUTE 0x0700 /* light grey on black */
+#define TEXT_MAX       256    /* columns and rows that a text mode may have */
+#define PIXELS_MAX     16384
+
+static struct {
+	bool text; /* else pixels */
+	uint8_t *buffer;
+	uint32_t pitch; /* bytes */
+	uint32_t columns, rows;
+	uint32_t column, row;
+	uint32_t bytes; /* in a pixel */
+	uint32_t ink;
+} screen;
+
+bool screen_init_text(uint64_t address, uint32_t pitch, uint32_t columns, uint32_t rows)
+{
+	if (!columns || !rows || columns > TEXT_MAX || rows > TEXT_MAX || pitch < columns * 2)
+		return false;
+	screen.text = true;
+	screen.buffer = (uint8_t *)address;
+	screen.pitch = pitch;
+	screen.columns = columns;
+	screen.rows = rows;
+	for (uint32_t row = 0; row < rows; row++)
+		for (uint32_t column = 0; column < columns; column++)
+			((uint16_t *)(screen.buffer + row * pitch))[column] = TEXT_ATTRIBUTE | ' ';
+	return true;
+}
+
+static uint32_t component(uint8_t shift, uint8_t size)
+{
+	return size && size <= 8 && shift < 32 ? (uint32_t)(mask_bytes(1) >> (8 - size)) << shift
+					       : 0;
+}
+
+bool screen_init_pixels(uint64_t address, uint32_t pitch, uint32_t width, uint32_t height,
+			const struct screen_pixel *pixel)
+{
+	uint32_t bytes = (pixel->bits + 7u) / 8;
+
+	if (bytes < 2 || bytes > 4 || width > PIXELS_MAX || height > PIXELS_MAX ||
+	    width < FONT_WIDTH || height < FONT_HEIGHT || pitch < width * bytes)
+		return false;
+	screen.buffer = (uint8_t *)address;
+	screen.pitch = pitch;
+	screen.columns = width / FONT_WIDTH;
+	screen.rows = height / FONT_HEIGHT;
+	screen.bytes = bytes;
+	screen.ink = component(pixel->red_shift, pixel->red_size) |
+		     component(pixel->green_shift, pixel->green_size) |
+		     component(pixel->blue_shift, pixel->blue_size);
+	for (uint32_t row = 0; row < height; row++)
+		memset(screen.buffer + (uint64_t)row * pitch, 0, width * bytes);
+	return true;
+}
+
+static void draw_glyph(uint8_t c)
+{
+	const uint8_t *glyph = font_glyphs[c >= FONT_FIRST && c <= FONT_LAST ? c - FONT_FIRST : 0];
+	uint8_t *line = screen.buffer + (uint64_t)screen.row * FONT_HEIGHT * screen.pitch +
+			screen.column * FONT_WIDTH * screen.bytes;
+
+	for (unsigned y = 0; y < FONT_HEIGHT; y++, line += screen.pitch) {
+		for (unsigned x = 0; x < FONT_WIDTH; x++) {
+			uint32_t colour = glyph[y] & (0x80u >> x) ? screen.ink : 0;
+
+			memcpy(line + x * screen.bytes, &colour, screen.bytes);
+		}
+	}
+}
+
+static void scroll(void)
+{
+	uint64_t height = screen.text ? 1 : FONT_HEIGHT;
+	uint64_t line = height * screen.pitch;
+	uint8_t *last = screen.buffer + (screen.rows - 1) * line;
+
+	memmove(screen.buffer, screen.buffer + line, (screen.rows - 1) * line);
+	if (!screen.text) {
+		memset(last, 0, line);
+		return;
+	}
+	for (uint32_t column = 0; column < screen.columns; column++)
+		((uint16_t *)last)[column] = TEXT_ATTRIBUTE | ' ';
+}
+
+static void new_line(void)
+{
+	screen.column = 0;
+	if (screen.row + 1 < screen.rows)
+		screen.row++;
+	else
+		scroll();
+}
+
+static void put(uint8_t c)
+{
+	if (c == '\n') {
+		new_line();
+		return;
+	}
+	if (c == '\r') {
+		screen.column = 0;
+		return;
+	}
+	if (c < ' ')
+		return;
+	if (screen.column == screen.columns)
+		new_line();
+	if (screen.text)
+		((uint16_t *)(screen.buffer + screen.row * screen.pitch))[screen.column] =
+			TEXT_ATTRIBUTE | c;
+	else
+		draw_glyph(c);
+	screen.column++;
+}
+
+void screen_sink(const char *text, size_t length)
+{
+	if (!screen.buffer)
+		return;
+	for (size_t i = 0; i < length; i++)
+		put((uint8_t)text[i]);
+}

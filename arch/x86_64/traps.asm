@@ -1,0 +1,105 @@
+; SPDX-License-Identifier: MIT
+; Interrupt gates: one stub for each vector, one common path to C and back; MSR accesses that may
+; fault.
+bits 64
+default rel
+
+extern traps_dispatch
+
+section .text
+
+; Vectors whose exceptions push an error code (Intel SDM volume 3, "Error Code").
+%define HAS_ERROR_CODE(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21)
+
+%assign v 0
+%rep 256
+stub_ %+ v:
+%if !HAS_ERROR_CODE(v)
+	push 0
+%endif
+	push v
+	jmp common
+%assign v v + 1
+%endrep
+
+common:
+	push rax
+	push rcx
+	push rdx
+	push rbx
+	push rbp
+	push rsi
+	push rdi
+	push r8
+	push r9
+	push r10
+	push r11
+	push r12
+	push r13
+	push r14
+	push r15
+	cld
+	mov rdi, rsp
+	mov rbp, rsp
+	and rsp, -16
+	call traps_dispatch
+	mov rsp, rbp
+	pop r15
+	pop r14
+	pop r13
+	pop r12
+	pop r11
+	pop r10
+	pop r9
+	pop r8
+	pop rdi
+	pop rsi
+	pop rbp
+	pop rbx
+	pop rdx
+	pop rcx
+	pop rax
+	add rsp, 16			; vector, error code
+	iretq
+
+; bool rdmsr_safe(uint32_t msr, uint64_t *value)
+global rdmsr_safe
+global rdmsr_safe_access
+rdmsr_safe:
+	mov ecx, edi
+rdmsr_safe_access:
+	rdmsr
+	shl rdx, 32
+	or rax, rdx
+	mov [rsi], rax
+	mov eax, 1
+	ret
+
+; bool wrmsr_safe(uint32_t msr, uint64_t value)
+global wrmsr_safe
+global wrmsr_safe_access
+wrmsr_safe:
+	mov ecx, edi
+	mov eax, esi
+	mov rdx, rsi
+	shr rdx, 32
+wrmsr_safe_access:
+	wrmsr
+	mov eax, 1
+	ret
+
+; Where traps_dispatch resumes when one of the two accesses faulted.
+global msr_safe_failed
+msr_safe_failed:
+	xor eax, eax
+	ret
+
+section .rodata
+align 8
+global trap_stubs
+trap_stubs:
+%assign v 0
+%rep 256
+	dq stub_ %+ v
+%assign v v + 1
+%endrep

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's first serial port (16550, COM1): the console. Output goes through a ring that the
+ * transmitter's interrupt drains, so that a guest does not wait for the line; before interrupts
+ * work, and in a panic, it is written at once. Datasheet: National Semiconductor PC16550D.
+ */
+#ifndef ARCH_X86_64_UART_H
+#define ARCH_X86_64_UART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UART_ISA_IRQ 4
+
+/* 115200 8N1. False when there is no UART at the port; the other functions then do nothing. */
+bool uart_init(void);
+/* From now on output is queued; uart_irq must be called for each interrupt. */
+void uart_set_queued(void);
+/* From now on each byte is sent before the call returns; sends what is queued first. */
+void uart_set_synchronous(void);
+/* Moves bytes between rings and FIFOs. */
+void uart_irq(void);
+
+void uart_put(uint8_t byte);
+/* A log sink: a newline is sent as CR LF. */
+void uart_sink(const char *text, size_t length);
+/* Bytes that uart_put takes without waiting for the line. */
+size_t uart_room(void);
+/* The next byte received, or -1. */
+int uart_get(void);
+/* Returns when everything queued has left the machine. */
+void uart_flush(void);
+
+#endif
