@@ -1,63 +1,76 @@
 # Socle: `make help` lists the targets. Everything built goes to build/.
+#
+# This file holds the commands for people: each first sees to it that the programs it needs are
+# there (tools/deps), then has rules.mk build. Nothing here needs a compiler to be read.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
-.DELETE_ON_ERROR:
 B := build
 
-CC   := gcc
-NASM := nasm
-LD   := ld
+VM         ?= guests/linux.vm guests/selftest.vm
+SOCLE_ARGS ?= at-end=poweroff
+ON         ?= auto
+RUN_ARGS   ?=
+T          ?=
 
-WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
-CFLAGS := -std=c11 -O2 -g $(WARN) -I. -I$(B)/gen -ffreestanding -fno-pic -fno-pie -mcmodel=small \
-	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-omit-frame-pointer \
-	-fno-strict-aliasing -fcf-protection=none -fno-asynchronous-unwind-tables
-HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B)/gen -fsanitize=address,undefined \
-	-fno-sanitize-recover=all -fno-omit-frame-pointer
+# As many jobs as there are CPUs, unless -j was given.
+JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPROCESSORS_ONLN))
+BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
-# The house: folders that run on the target, and those of them that are plain C (host tests too).
-TARGET_C  := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c)
-TARGET_S  := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
-PLAIN_C   := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) boot/bootinfo.c
-PLAIN_C   := $(wildcard $(PLAIN_C))
+.NOTPARALLEL:
+.PHONY: all iso run test unit check deps clean distclean help FORCE
 
-TARGET_O  := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)
-PLAIN_O   := $(PLAIN_C:%.c=$(B)/host/%.o)
-UNIT      := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+all:
+	@tools/deps build
+	@+$(BUILD) all
 
-.PHONY: all unit clean
-all: $(B)/socle.elf
+iso:
+	@tools/deps build run
+	@+$(BUILD) iso
 
-$(B)/target/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+# 130 is the way out by the keyboard: no error.
+run:
+	@tools/deps build run
+	@+$(BUILD) iso
+	@tools/run --on $(ON) $(RUN_ARGS) $(B)/socle.iso || [ $$? -eq 130 ]
 
-$(B)/target/%.asm.o: %.asm
-	@mkdir -p $(@D)
-	$(NASM) -f elf64 -g -F dwarf -I. -I$(B)/gen/ -MD $(@:.o=.d) -MP $< -o $@
+unit:
+	@tools/deps build test
+	@+$(BUILD) unit
+	@tests/run --only unit $(T)
 
-$(B)/socle.elf: $(TARGET_O) linker.ld
-	$(LD) -nostdlib -static -z noexecstack -z max-page-size=4096 -T linker.ld $(TARGET_O) -o $@
+test:
+	@tools/deps build run test
+	@+$(BUILD) test-files
+	@tests/run $(T)
 
-$(B)/host/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(HOSTCFLAGS) -MMD -MP -c $< -o $@
+check:
+	@tools/deps build test check
+	@+$(BUILD) check
 
-$(B)/host/libsocle.a: $(PLAIN_O)
-	rm -f $@
-	ar rcs $@ $^
+deps:
+	@tools/deps build run test check
 
-$(B)/unit/%: tests/unit/%.c $(B)/host/libsocle.a
-	@mkdir -p $(@D)
-	$(CC) $(HOSTCFLAGS) -MMD -MP $< $(B)/host/libsocle.a -lcmocka $(LIBS_$(*F)) -o $@
-
-# Every unit test program is tests/unit/test_X.c; libraries beyond cmocka: LIBS_test_X.
-LIBS_test_insn := -lZydis
-
-unit: $(UNIT)
-	@for t in $(UNIT); do $$t || exit 1; done
-
+# Keeps what came from the network; distclean does not.
 clean:
-	rm -rf $(B)
+	@rm -rf $(filter-out $(B)/debian,$(wildcard $(B)/*))
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+distclean:
+	@rm -rf $(B)
+
+# One file, by its name.
+$(B)/%: FORCE
+	@+$(BUILD) $@
+
+help:
+	@echo 'make                the hypervisor: build/socle.elf (build/socle.debug has symbols)'
+	@echo 'make iso            build/socle.iso of the descriptions in VM="FILE.vm..."'
+	@echo '                    ($(VM))'
+	@echo 'make run            boot that ISO with its console here; ON=auto|bochs|kvm|tcg,'
+	@echo '                    RUN_ARGS for more options of tools/run'
+	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
+	@echo 'make unit           unit tests only'
+	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
+	@echo 'make deps           install what is missing for all of these, and no more'
+	@echo 'make clean          remove what was built; distclean: and what was downloaded'
+	@echo 'V=1 shows commands; SOCLE_ARGS="log=debug ..." is the hypervisor'"'"'s command line;'
+	@echo 'LINUX=FILE takes another Linux kernel than the one that Debian offers'

@@ -1,0 +1,285 @@
+# How everything under build/ is made. The targets for people are in Makefile.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS += --no-builtin-rules
+B := build
+
+CC      := gcc
+NASM    := nasm
+LD      := ld
+OBJCOPY := objcopy
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
+BARE := -std=c11 -O2 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
+	-mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
+	-fno-asynchronous-unwind-tables
+CFLAGS := $(BARE) -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
+GUEST_CFLAGS := $(BARE) -mno-red-zone
+HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+ASFLAGS := -g -F dwarf -w+all -Werror -I. -I$(B)/
+LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096
+
+# The house: folders that run on the target, and those of them that are plain C (host tests too).
+TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c \
+	devices/*.c lib/*.c))
+TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
+PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
+	$(wildcard boot/bootinfo.c arch/x86_64/ksyms.c vmx/controls.c tests/host/*.c)
+HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
+	guests/lib/*.h tests/host/*.h)
+ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
+	guests/*/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
+
+TARGET_O := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)
+PLAIN_O  := $(PLAIN_C:%.c=$(B)/host/%.o)
+UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+OFFSETS  := $(wildcard vmx/offsets.c arch/x86_64/offsets.c)
+GEN      := $(B)/gen/font.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) $(if $(OFFSETS),$(B)/gen/offsets.inc)
+
+# A unit test's libraries beyond cmocka: LIBS_test_X.
+LIBS_test_insn := -lZydis
+
+# Quiet by default: `  CC      vmx/exit.c`; V=1 shows the commands instead.
+ifeq ($(V),1)
+Q :=
+say =
+else
+Q := @
+say = @printf '  %-7s %s\n' '$1' '$2'
+endif
+
+# Objects depend on build/flags/NAME, which is written anew only when the flags have changed.
+same  = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))
+keep  = $(if $(call same,$2,$(file <$(B)/flags/$1)),,$(file >$(B)/flags/$1,$2))
+CC_ID := $(CC) $(shell $(CC) -dumpversion)
+$(shell mkdir -p $(B)/flags)
+$(call keep,target,$(CC_ID) $(CFLAGS))
+$(call keep,host,$(CC_ID) $(HOSTCFLAGS))
+$(call keep,guest,$(CC_ID) $(GUEST_CFLAGS))
+$(call keep,asm,$(NASM) $(ASFLAGS))
+$(call keep,link,$(LD) $(LDFLAGS) $(TARGET_O))
+$(call keep,plain,$(PLAIN_O))
+
+.PHONY: all unit iso test-files check objects
+all: $(B)/socle.elf
+
+## The hypervisor
+
+$(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
+	$(call say,NASM,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 $(ASFLAGS) -MD $(@:.o=.d) -MP $< -o $@
+
+# offsets.c holds .ascii "->NAME %0" for each constant that assembly needs.
+$(B)/gen/%-offsets.s: %/offsets.c $(B)/flags/target | $(filter %.h,$(GEN))
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $(B)/gen/$*-offsets.d -S $< -o $@
+
+$(B)/gen/offsets.inc: $(OFFSETS:%/offsets.c=$(B)/gen/%-offsets.s)
+	$(call say,GEN,$@)
+	$(Q)sed -nE 's/^.*->([A-Za-z_][A-Za-z0-9_]*) [$$]?(-?[0-9]+).*/%define \1 \2/p' $^ >$@
+	$(Q)[ -s $@ ]
+
+$(B)/gen/dsdt.h: vm/dsdt.asl
+	$(call say,IASL,$<)
+	@mkdir -p $(@D)
+	$(Q)iasl -we -vs -p $(B)/gen/dsdt $< >$(B)/gen/dsdt.log || { cat $(B)/gen/dsdt.log; exit 1; }
+	$(Q){ echo '/* Generated from $<. */'; echo 'static const uint8_t dsdt_aml[] = {'; \
+		od -An -v -tx1 $(B)/gen/dsdt.aml | sed 's/ \(..\)/ 0x\1,/g'; echo '};'; } >$@
+
+FONT ?= /usr/share/grub/unicode.pf2
+$(B)/gen/font.h: tools/mkfont $(FONT)
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)tools/mkfont $(FONT) >$@
+
+# Two links: the second has the table of the first one's functions.
+LINK = $(Q)$(LD) $(LDFLAGS) -T linker.ld $(TARGET_O)
+
+$(B)/gen/ksyms-none.asm: tools/ksyms
+	@mkdir -p $(@D)
+	$(Q)tools/ksyms >$@
+
+$(B)/gen/ksyms.asm: $(B)/socle.first tools/ksyms
+	$(call say,KSYMS,$@)
+	$(Q)tools/ksyms $< >$@
+
+$(B)/gen/%.o: $(B)/gen/%.asm
+	$(Q)$(NASM) -f elf64 $< -o $@
+
+$(B)/socle.first: $(TARGET_O) $(B)/gen/ksyms-none.o linker.ld $(B)/flags/link
+	$(LINK) $(B)/gen/ksyms-none.o -o $@
+
+$(B)/socle.debug: $(B)/socle.first $(B)/gen/ksyms.o
+	$(call say,LD,$@)
+	$(LINK) $(B)/gen/ksyms.o -o $@
+	$(Q)tools/ksyms $< --check $@
+
+$(B)/socle.elf: $(B)/socle.debug
+	$(call say,STRIP,$@)
+	$(Q)$(OBJCOPY) --strip-all $< $@
+
+## Unit tests
+
+$(B)/host/%.o: %.c $(B)/flags/host | $(GEN)
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOSTCFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/host/libsocle.a: $(PLAIN_O) $(B)/flags/plain
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(PLAIN_O)
+
+$(B)/unit/%: tests/unit/%.c $(B)/host/libsocle.a $(B)/flags/host
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOSTCFLAGS) -MMD -MP -MF $@.d $< $(B)/host/libsocle.a -lcmocka $(LIBS_$(*F)) -o $@
+
+unit: $(UNIT)
+
+## Guests
+
+# guests/NAME/ holds C and NASM for build/guests/NAME.elf, a Multiboot 1 kernel over guests/lib:
+# 32-bit C, or 64-bit C where NAME ends in 64. A start.asm of its own replaces the library's.
+GUESTS := $(sort $(filter-out lib linux,$(patsubst guests/%/,%, \
+	$(dir $(wildcard guests/*/*.c guests/*/*.asm)))))
+guest_bits = $(if $(filter %64,$1),64,32)
+guest_asm  = $(wildcard guests/$1/*.asm) $(if $(wildcard guests/$1/start.asm),, \
+	guests/lib/start.asm) $(filter-out guests/lib/start.asm,$(wildcard guests/lib/*.asm))
+guest_objs = $(addprefix $(B)/guests/$(guest_bits)/,$(patsubst %.c,%.o,$(wildcard guests/$1/*.c \
+	guests/lib/*.c)) $(patsubst %.asm,%.asm.o,$(guest_asm)))
+GUEST_ELFS := $(GUESTS:%=$(B)/guests/%.elf)
+
+define guest_bits_rules
+$(B)/guests/$1/%.o: %.c $(B)/flags/guest
+	$$(call say,CC -m$1,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -m$1 -MMD -MP -c $$< -o $$@
+
+$(B)/guests/$1/%.asm.o: %.asm $(B)/flags/asm
+	$$(call say,NASM,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(NASM) -f elf$1 $(ASFLAGS) -DBITS=$1 -MD $$(@:.o=.d) -MP $$< -o $$@
+endef
+$(eval $(call guest_bits_rules,32))
+$(eval $(call guest_bits_rules,64))
+
+# A Multiboot loader wants ELF32, whatever code is inside.
+define guest_rule
+$(call keep,guest-$1,$(guest_objs))
+$(B)/guests/$1.elf: $(guest_objs) guests/guest.ld $(B)/flags/guest-$1
+	$$(call say,LD,$$@)
+	$(Q)$(LD) -m $(if $(filter 64,$(guest_bits)),elf_x86_64,elf_i386) $(LDFLAGS) \
+		--no-warn-rwx-segments -T guests/guest.ld $(guest_objs) -o $$@.full
+	$(Q)$(OBJCOPY) --strip-all -O elf32-i386 $$@.full $$@
+endef
+$(foreach guest,$(GUESTS),$(eval $(call guest_rule,$(guest))))
+
+# Linux: Debian's kernel, fetched once, or LINUX=FILE; and an initramfs of BusyBox.
+LINUX_FILES := $(B)/debian/vmlinuz $(B)/guests/linux/initrd.cpio
+
+ifdef LINUX
+$(B)/debian/vmlinuz: $(LINUX)
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+else
+$(B)/debian/vmlinuz:
+	$(Q)guests/linux/fetch $(@D)
+endif
+
+$(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_CFLAGS) -nostdlib -static -s $< -o $@
+
+$(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init $(B)/guests/linux/ticks
+	$(call say,CPIO,$@)
+	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
+		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks
+
+## The ISO
+
+$(call keep,iso,$(VM) $(SOCLE_ARGS))
+iso: $(B)/socle.iso
+$(B)/socle.iso: $(B)/socle.elf $(GUEST_ELFS) $(if $(findstring linux.vm,$(VM)),$(LINUX_FILES)) \
+		$(VM) tools/mkiso $(wildcard tools/soclelib/*.py) $(B)/flags/iso
+	$(call say,ISO,$@)
+	$(Q)tools/mkiso $(VM) --socle-args '$(SOCLE_ARGS)' --depend $(B)/socle.iso.d -o $@
+
+# Without a network the tests that need Debian's kernel are skipped.
+test-files: $(UNIT) $(B)/socle.elf $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
+	@$(MAKE) --no-print-directory -f rules.mk $(B)/debian/vmlinuz || true
+
+## Checks
+
+# Each check leaves a stamp: what has not changed is not checked again.
+FORMAT  := $(patsubst %,$(B)/check/%.format,$(ALL_C) $(HEADERS))
+SELF    := $(patsubst %,$(B)/check/%.self,$(HEADERS))
+TIDY    := $(patsubst %,$(B)/check/%.tidy,$(TARGET_C))
+CPPCHECK_FLAGS := --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+	--enable=warning,portability,performance --suppressions-list=.cppcheck -I.
+
+objects: $(TARGET_O) $(PLAIN_O)
+
+check: all $(UNIT) $(GUEST_ELFS) $(FORMAT) $(SELF) $(TIDY) $(B)/check/house $(B)/check/scripts \
+		$(B)/check/cppcheck
+	@$(MAKE) --no-print-directory -f rules.mk B=$(B)/clang CC=clang objects
+	@size=$$(stat -c %s $(B)/socle.elf); echo "socle.elf: $$size bytes (limit 262144)"; \
+		[ $$size -le 262144 ]
+	@echo 'check: all clean'
+
+$(B)/check/%.format: % .clang-format
+	$(call say,FORMAT,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-format --dry-run -Werror $<
+	@touch $@
+
+# A header compiles on its own, and twice.
+$(B)/check/%.self: % $(B)/flags/target | $(GEN)
+	$(call say,HEADER,$<)
+	@mkdir -p $(@D)
+	$(Q)printf '#include "$<"\n#include "$<"\n' | \
+		$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $@.d -fsyntax-only -x c -
+	@touch $@
+
+$(B)/check/%.c.tidy: %.c $(B)/target/%.o .clang-tidy
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(CFLAGS) 2>$@.log || \
+		{ grep -v 'warnings generated' $@.log; exit 1; }
+	@touch $@
+
+$(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
+	$(call say,CPPCHK,$(words $(TARGET_C)) files)
+	@mkdir -p $(@D)/cppcheck.d
+	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
+	@touch $@
+
+PYTHON := tools/mkiso tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+	$(wildcard tools/soclelib/*.py tests/tools/*.py)
+SCRIPTS := tools/deps guests/linux/fetch guests/linux/init .ci/run
+
+$(B)/check/scripts: $(PYTHON) $(SCRIPTS)
+	$(call say,SCRIPTS,$(words $(PYTHON) $(SCRIPTS)) files)
+	@mkdir -p $(@D)
+	$(Q)pyflakes3 $(PYTHON)
+	$(Q)shellcheck -s sh $(SCRIPTS)
+	@touch $@
+
+$(B)/check/house: tools/check-house $(ALL_C) $(HEADERS) $(wildcard */*.asm */*/*.asm)
+	$(call say,HOUSE,includes and layout)
+	@mkdir -p $(@D)
+	$(Q)tools/check-house
+	@touch $@
+
+-include $(shell find $(B) -path $(B)/clang -prune -o -name '*.d' -type f -print 2>/dev/null)

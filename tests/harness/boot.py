@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""Boot tests: tests/boot/*.ini, one section each. docs/testing.md lists the keys."""
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from harness import files, screen
+from harness.result import FAIL, PASS, SKIP, Result
+from soclelib import description, ini, iso, machine
+
+ROOT = Path.cwd()
+ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b.|\r")
+MARGIN = 60
+
+# key: default
+KEYS = {
+    "vm": None, "raw": None, "file": None, "args": "", "needs": None,
+    "on": "bochs", "cpu": None, "cpus": "1", "memory": "512", "timeout": "120",
+    "firmware": "bios", "boot-as": "cd",
+    "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "type": None,
+    "screen-when": None, "screen": None,
+}
+REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "type", "screen")
+PLATFORMS = ("bochs", "kvm", "tcg")
+
+
+class _Reader(ini.Reader):
+    name = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+    name_rule = "lower-case letters, digits and '-'"
+    what = "test"
+
+    def value(self, value):
+        pattern = {"expect": value, "never": value, "screen": value, "screen-when": value,
+                   "limit": value.partition(" ")[2], "type": value.partition(" => ")[0]}
+        try:
+            re.compile(pattern.get(self.key, ""))
+        except re.error as error:
+            raise self.bad(f"is no regular expression: {error}") from None
+        if self.key == "on" and not set(value.split()) <= set(PLATFORMS):
+            raise self.bad(f"want some of {' '.join(PLATFORMS)}")
+        if self.key in ("cpus", "memory", "timeout", "status") and not value.isdigit():
+            raise self.bad("want a number")
+        return value
+
+
+class Boot:
+    """One declared test on one platform."""
+
+    def __init__(self, name, keys, platform, build):
+        self.name = f"boot/{name}" + (f"@{platform}" if platform != "bochs" else "")
+        self.keys = {key: keys.get(key, [default] if default is not None else [])
+                     for key, default in KEYS.items()}
+        self.platform = platform
+        self.folder = build / "tests" / self.name.replace("/", "-")
+        self.log = self.folder.with_suffix(".log")
+        # Long tests start first, so that two jobs end together.
+        self.weight = int(self.one("timeout"))
+
+    def one(self, key):
+        return self.keys[key][0] if self.keys[key] else None
+
+    def selected(self, pattern):
+        return pattern.search(self.name)
+
+    def run(self, _pattern):
+        why = self.obstacle()
+        if why:
+            return [Result(self.name, SKIP, notes=[why])]
+        start = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.make_iso()
+            status, said = self.boot()
+        except (ini.Bad, iso.BadIso, files.BadFile, OSError) as error:
+            return [Result(self.name, FAIL, notes=[str(error)])]
+        log = ESCAPES.sub("", self.log.read_bytes().decode("latin-1"))
+        faults, figures = self.judge(status, said, log)
+        seconds = time.monotonic() - start
+        if faults:
+            return [Result(self.name, FAIL, seconds, faults, log.splitlines()[-15:])]
+        (self.folder / "test.iso").unlink()
+        return [Result(self.name, PASS, seconds, figures)]
+
+    def obstacle(self):
+        """Why this test cannot run here; None if it can."""
+        missing = [path for path in self.keys["needs"] if not Path(path).exists()]
+        if missing:
+            return f"{missing[0]} is not there"
+        if self.platform == "kvm":
+            return machine.kvm_refusal()
+        return None
+
+    def make_iso(self):
+        for line in self.keys["file"]:
+            files.make(line, self.folder)
+        image = iso.Image("build/socle.elf", self.one("args") or "at-end=poweroff", timeout=0)
+        for path in self.keys["vm"]:
+            image.add(description.read(path))
+        if self.keys["raw"] or not self.keys["vm"]:
+            image.add_raw(self.name, "", [self.raw_line(image, line) for line in self.keys["raw"]])
+        image.write(self.folder / "test.iso")
+
+    def raw_line(self, image, line):
+        """`FILE WORDS`: a module2 line that nobody checks."""
+        name, _, words = line.partition(" ")
+        own = self.folder / name
+        place = image.place(own if own.exists() else ROOT / name)
+        return f"module2 {iso.grub_word(place)} {iso.grub_words(words)}".rstrip()
+
+    def command(self):
+        yield from ("tools/run", "--quiet", "--on", self.platform, "--log", self.log)
+        for key in ("cpu", "cpus", "memory", "timeout", "boot-as"):
+            if self.one(key):
+                yield from (f"--{key}", self.one(key))
+        if self.one("firmware") == "uefi":
+            yield "--uefi"
+        for line in self.keys["type"]:
+            expect, _, text = line.partition(" => ")
+            yield from ("--expect", expect, "--send", text + "\\n")
+        if self.one("screen-when"):
+            yield from ("--screenshot", self.folder / "screen.ppm",
+                        "--screenshot-at", self.one("screen-when"))
+        yield self.folder / "test.iso"
+
+    def boot(self):
+        done = subprocess.run([str(word) for word in self.command()], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=int(self.one("timeout")) + MARGIN, check=False)
+        return done.returncode, (done.stderr.strip().splitlines() or ["no message"])[-1]
+
+    def judge(self, status, said, log):
+        """([what is wrong], [figures])."""
+        faults, figures = [], []
+        if status != int(self.one("status")):
+            faults.append(f"status {status}, want {self.one('status')} ({said})")
+        wanted = [_verdict(line) for line in self.keys["verdict"]] + self.keys["expect"]
+        faults += [f"not in the log: {regex}" for regex in wanted if not _search(regex, log)]
+        for regex in self.keys["never"]:
+            match = _search(regex, log)
+            if match:
+                faults.append(f"in the log: {match[0]}")
+        for line in self.keys["limit"]:
+            self.judge_limit(line, log, faults, figures)
+        if self.keys["screen"]:
+            self.judge_screen(faults)
+        return faults, figures
+
+    def judge_limit(self, line, log, faults, figures):
+        most, _, regex = line.partition(" ")
+        match = _search(regex, log)
+        if not match:
+            faults.append(f"not in the log: {regex}")
+        elif int(match[1]) > int(most):
+            faults.append(f"{match[0]}: more than {int(most):,}")
+        else:
+            figures.append(f"{int(match[1]):,} of {int(most):,}")
+
+    def judge_screen(self, faults):
+        path = self.folder / "screen.ppm"
+        text = screen.read(path) if path.exists() else ""
+        faults += [f"not on the screen: {regex} (picture: {path})"
+                   for regex in self.keys["screen"] if not _search(regex, text)]
+
+
+def _search(regex, text):
+    return re.search(regex, text, re.MULTILINE)
+
+
+def _verdict(line):
+    """`NAME WORD why`: Socle's line for one VM; why is a regular expression."""
+    name, _, rest = line.partition(" ")
+    return rf"^socle: verdict {re.escape(name)} {rest}"
+
+
+def find(build):
+    found = []
+    for path in sorted(Path("tests/boot").glob("*.ini")):
+        reader = _Reader(path)
+        for name, (_, section) in reader.sections().items():
+            keys = reader.values(name, section, KEYS, REPEATABLE)
+            for platform in keys.get("on", ["bochs"])[0].split():
+                found.append(Boot(name, keys, platform, build))
+    return found
