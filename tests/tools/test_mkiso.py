@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""tools/mkiso: good descriptions become the right menu, bad ones one line each."""
+import re
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+MKISO = Path("tools/mkiso").resolve()
+
+
+class Mkiso(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name)
+        for name in ("socle.elf", "kernel", "initrd"):
+            (self.path / name).write_text(name)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def mkiso(self, *texts, args=()):
+        names = []
+        for number, text in enumerate(texts):
+            names.append(f"{number}.vm")
+            (self.path / names[-1]).write_text(text)
+        return subprocess.run([MKISO, *names, "-o", "out.iso", "--socle", "socle.elf", "--menu",
+                               *args], cwd=self.path, capture_output=True, text=True, check=False)
+
+    def menu(self, *texts, args=()):
+        done = self.mkiso(*texts, args=args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def refused(self, text, *words):
+        done = self.mkiso(text)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, r"\Amkiso: [^\n]*\n\Z")
+        for word in words:
+            self.assertIn(word, done.stderr)
+        self.assertFalse((self.path / "out.iso").exists())
+
+    def test_modules_in_order(self):
+        menu = self.menu("[a]\nkernel = kernel\ninitrd = initrd\nmemory = 64M\ncpus = 1\n"
+                         "timeout = 9\nmodule = initrd one two\n[b]\nkernel = kernel\n")
+        lines = re.findall(r"module2 (.*)", menu)
+        self.assertEqual(lines, [
+            "'/vm/kernel' 'kernel' 'a' 'memory=64M' 'cpus=1' 'timeout=9'",
+            "'/vm/initrd' 'initrd' 'a'",
+            "'/vm/initrd' 'module' 'a' '--' 'one' 'two'",
+            "'/vm/kernel' 'kernel' 'b'"])
+
+    def test_order_of_keys_does_not_matter(self):
+        menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
+        self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)
+
+    def test_entry_for_each_file(self):
+        menu = self.menu("[a]\nkernel=kernel\n",
+                         "[socle]\ntitle = It's b\nargs = log=debug\n[b]\nkernel=kernel\n",
+                         args=["--socle-args", "at-end=wait"])
+        self.assertIn("menuentry '0' {", menu)
+        self.assertIn("menuentry 'It'\\''s b' {", menu)
+        self.assertIn("multiboot2 '/boot/socle.elf' 'at-end=wait' 'log=debug'", menu)
+        self.assertIn("set default=0", menu)
+
+    def test_comments_and_quotes(self):
+        menu = self.menu('# first\n; second\n[a] # third\nkernel = kernel ; fourth\n'
+                         'cmdline = "x # y \\"z\\"" # fifth\n')
+        self.assertIn("-- 'x' '#' 'y' '\"z\"'\n".replace("--", "'--'"), menu)
+
+    def test_same_name_of_two_files(self):
+        (self.path / "other").mkdir()
+        (self.path / "other" / "kernel").write_text("another")
+        menu = self.menu("[a]\nkernel = kernel\ninitrd = other/kernel\n")
+        self.assertIn("'/vm/kernel' 'kernel' 'a'", menu)
+        self.assertIn("'/vm/2-kernel' 'initrd' 'a'", menu)
+
+    def test_same_input_same_iso(self):
+        text = "[a]\nkernel = kernel\n"
+        self.menu(text)
+        first = (self.path / "out.iso").read_bytes()
+        self.menu(text)
+        self.assertEqual(first, (self.path / "out.iso").read_bytes())
+
+    def test_iso_is_hybrid(self):
+        self.menu("[a]\nkernel = kernel\n")
+        image = (self.path / "out.iso").read_bytes()
+        self.assertEqual(image[510:512], b"\x55\xaa")
+        # El Torito: a boot record, platform 0 (BIOS) and section header of platform 0xEF (EFI).
+        self.assertEqual(image[17 * 2048 + 7:17 * 2048 + 30], b"EL TORITO SPECIFICATION")
+        catalog = int.from_bytes(image[17 * 2048 + 71:17 * 2048 + 75], "little") * 2048
+        self.assertEqual(image[catalog + 1], 0)
+        self.assertEqual(image[catalog + 65], 0xEF)
+
+    def test_raw_lines(self):
+        (self.path / "raw").write_text("kernel kernel a bad=key -- x\n")
+        done = subprocess.run([MKISO, "--raw", "raw", "-o", "out.iso", "--socle", "socle.elf",
+                               "--menu"], cwd=self.path, capture_output=True, text=True, check=False)
+        self.assertIn("module2 '/vm/kernel' 'kernel' 'a' 'bad=key' '--' 'x'", done.stdout)
+
+    def test_unknown_key(self):
+        self.refused("[a]\nkernel = kernel\ncolour = red\n", "0.vm:3", "[a] colour", "want one of")
+
+    def test_unknown_socle_key(self):
+        self.refused("[socle]\ncpus = 1\n", "0.vm:2", "[socle] cpus", "title, args")
+
+    def test_missing_file(self):
+        self.refused("[a]\nkernel = nothing\n", "0.vm:2", "[a] kernel", "nothing: no such file")
+
+    def test_folder_as_file(self):
+        self.refused("[a]\nkernel = .\n", "[a] kernel", "is a directory")
+
+    def test_bad_memory(self):
+        for bad in ("0M", "-1M", "12", "12T", "1.5G", "M", "0x10M", "9999999999M"):
+            self.refused(f"[a]\nkernel = kernel\nmemory = {bad}\n", "[a] memory", bad, "256M")
+
+    def test_bad_number(self):
+        for bad in ("0", "-1", "two", "65", "1e3"):
+            self.refused(f"[a]\nkernel = kernel\ncpus = {bad}\n", "[a] cpus", "1 to 64")
+
+    def test_bad_boot(self):
+        self.refused("[a]\nkernel = kernel\nboot = magic\n", "[a] boot", "linux, multiboot")
+
+    def test_no_kernel(self):
+        self.refused("[a]\nmemory = 4M\n", "0.vm:1", "[a]", "has no kernel")
+
+    def test_two_of_one_name(self):
+        self.refused("[a]\nkernel=kernel\n[a]\nkernel=kernel\n", "0.vm:3", "[a]", "line 1")
+
+    def test_key_twice(self):
+        self.refused("[a]\nkernel = kernel\nkernel = kernel\n", "0.vm:3", "[a] kernel", "twice")
+
+    def test_bad_name(self):
+        self.refused("[a b]\nkernel = kernel\n", "'a b'", "letters")
+        self.refused(f"[{'a' * 32}]\nkernel = kernel\n", "1 to 31")
+
+    def test_no_vm(self):
+        self.refused("# nothing\n", "no virtual machine")
+
+    def test_key_before_section(self):
+        self.refused("kernel = kernel\n", "0.vm:1", "before the first section")
+
+    def test_neither_section_nor_key(self):
+        self.refused("[a]\nkernel\n", "0.vm:2", "neither")
+
+    def test_no_value(self):
+        self.refused("[a]\nkernel =\n", "[a] kernel", "no value")
+
+    def test_control_character(self):
+        self.refused("[a]\nkernel = kernel\ncmdline = a\x07b\n", "[a] cmdline", "printable")
+
+    def test_unended_quote(self):
+        self.refused('[a]\nkernel = kernel\ncmdline = "a\n', "[a] cmdline", "must end")
+
+    def test_no_such_description(self):
+        done = subprocess.run([MKISO, "no.vm", "-o", "out.iso"], cwd=self.path,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no.vm: No such file", done.stderr)
+
+    def test_binary_description(self):
+        (self.path / "b.vm").write_bytes(b"\xff\xfe\x00")
+        done = subprocess.run([MKISO, "b.vm", "-o", "out.iso"], cwd=self.path,
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("b.vm: is not UTF-8", done.stderr)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""tools/run: what it refuses, and how it reads a verdict."""
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path("tools").resolve()))
+from soclelib import console  # noqa: E402
+
+RUN = Path("tools/run").resolve()
+
+
+def run(*args):
+    return subprocess.run([RUN, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          check=False)
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, status, word, *args):
+        with tempfile.NamedTemporaryFile() as iso:
+            done = run(*args, iso.name)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertIn(word, done.stderr)
+
+    def test_no_iso(self):
+        done = run("/nothing.iso")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("/nothing.iso: no such file", done.stderr)
+
+    def test_nested(self):
+        self.refused(5, "nested", "--on", "nested")
+
+    def test_bad_numbers(self):
+        for option in ("--cpus", "--memory", "--timeout"):
+            for bad in ("0", "-1", "x"):
+                self.refused(2, option, option, bad)
+
+    def test_uefi_in_bochs(self):
+        self.refused(5, "no UEFI", "--on", "bochs", "--uefi")
+
+    def test_send_without_expect(self):
+        self.refused(2, "--expect", "--send", "x")
+
+
+class FakeMachine:
+    """A serial line that says something and hangs up."""
+
+    def __init__(self, text, trouble=None):
+        ours, self.serial = socket.socketpair()
+        self.serial.setblocking(False)
+        ours.sendall(text)
+        ours.close()
+        self.process = subprocess.Popen(["true"])
+        self.problem = trouble
+
+    def trouble(self):
+        return self.problem
+
+
+class Verdicts(unittest.TestCase):
+    def status(self, text, trouble=None):
+        options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=20,
+                                        interactive=False, quiet=True)
+        machine = FakeMachine(text, trouble)
+        try:
+            return console.Console(machine, options)._carry(console.Terminal(False))[0]
+        finally:
+            machine.serial.close()
+            machine.process.wait()
+
+    def test_passed(self):
+        self.assertEqual(self.status(b"boot\r\nsocle: 2 passed, 0 failed\r\n"), 0)
+
+    def test_failed(self):
+        self.assertEqual(self.status(b"socle: 1 passed, 1 failed\r\n"), 1)
+
+    def test_nothing_ran(self):
+        self.assertEqual(self.status(b"socle: 0 passed, 0 failed\r\n"), 1)
+
+    def test_no_verdict(self):
+        self.assertEqual(self.status(b"socle: verdict a PASS\r\n"), 4)
+
+    def test_not_at_line_start(self):
+        self.assertEqual(self.status(b"[a] socle: 1 passed, 0 failed\r\n"), 4)
+
+    def test_last_line_counts(self):
+        self.assertEqual(self.status(b"socle: 1 passed, 0 failed\nsocle: 0 passed, 1 failed\n"), 1)
+
+    def test_machine_error(self):
+        self.assertEqual(self.status(b"socle: starts\r\n", "triple fault"), 4)
+
+
+class Timeout(unittest.TestCase):
+    def test_timeout(self):
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=0.5,
+                                        interactive=False, quiet=True)
+        process = subprocess.Popen(["sleep", "20"])
+        machine = types.SimpleNamespace(serial=theirs, process=process, trouble=lambda: None)
+        start = time.monotonic()
+        try:
+            status, _ = console.Console(machine, options)._carry(console.Terminal(False))
+        finally:
+            process.kill()
+            process.wait()
+            ours.close()
+            theirs.close()
+        self.assertEqual(status, 3)
+        self.assertLess(time.monotonic() - start, 5)
