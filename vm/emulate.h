@@ -45,7 +45,10 @@ struct emulate_ops {
 	void (*mmio_write)(void *ctx, uint64_t gpa, unsigned size, uint64_t value);
 };
 
-/* Fill in the first part and set `have` to 0 at each exit; the rest is the emulator's own. */
+/*
+ * Fill in the first part and set `have` to 0 at each exit; the rest is the emulator's own. A
+ * caller that holds fields already may put them in value[] and set their bits in `have`.
+ */
 struct emulate {
 	const struct emulate_ops *ops;
 	void *ctx;
@@ -62,8 +65,13 @@ struct emulate {
 	uint64_t fault_gpa;
 	uint8_t physical_bits; /* MAXPHYADDR of the guest */
 
-	uint64_t have; /* bit for each emulate_field that value[] holds */
+	uint64_t have; /* bit for each emulate_field that value[] holds; the next is for page */
 	uint64_t value[EMULATE_FIELDS];
+	struct {
+		uint64_t linear;
+		uint64_t gpa;
+		unsigned access;
+	} page; /* the last one translated, as a TLB would keep it during one instruction */
 };
 
 enum emulate_status {
@@ -78,7 +86,7 @@ enum emulate_status {
 
 struct emulate_result {
 	uint8_t length;	     /* DONE */
-	uint8_t vector;	     /* FAULT; #UD has no error code, the others have */
+	uint8_t vector;	     /* FAULT; an error code belongs to it but for #UD and real mode */
 	uint32_t error_code; /* FAULT */
 	uint64_t cr2;	     /* FAULT with vector 14 */
 	/* What was fetched; valid for UNSUPPORTED and DONE. */
@@ -95,9 +103,9 @@ enum emulate_status emulate(struct emulate *e, struct emulate_result *result);
  * the device is touched.
  */
 struct emulate_span {
-	uint8_t size;  /* of the whole operand */
-	uint8_t first; /* bytes that lie at gpa[0]; the rest is at gpa[1] */
-	bool device;   /* gpa[0] is the faulting device page */
+	uint8_t size;	/* of the whole operand */
+	uint8_t first;	/* bytes that lie at gpa[0]; the rest is at gpa[1] */
+	uint8_t device; /* bit 0, 1: gpa[0], gpa[1] is on the page of fault_gpa */
 	uint64_t gpa[2];
 };
 

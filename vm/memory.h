@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/bits.h"
+
 /* RAM above this size continues at 4 GiB: the gap holds the PCI hole, IOAPIC, local APIC, ROM. */
 #define GUEST_LOW_MAX	  0xC0000000ULL
 #define GUEST_HIGH_BASE	  0x100000000ULL
@@ -40,6 +42,28 @@ uint64_t guest_memory_high(const struct guest_memory *memory);
 
 /* Host address of [gpa, gpa + length), or NULL unless one extent holds all of it. Writable. */
 void *guest_memory_map(struct guest_memory *memory, uint64_t gpa, uint64_t length);
+
+/*
+ * The same for a piece that lies within one 4 KiB page, without a call where its block is
+ * populated: page walks and instruction fetches spend most of their time here.
+ */
+static inline void *guest_memory_piece(struct guest_memory *memory, uint64_t gpa, unsigned size)
+{
+	for (unsigned i = 0; i < memory->extents; i++) {
+		const struct guest_extent *extent = &memory->extent[i];
+		uint64_t offset = gpa - extent->gpa;
+		uint64_t block = gpa / PAGE_SIZE_2M;
+
+		if (offset >= extent->size)
+			continue;
+		if (extent->size - offset < size)
+			return NULL;
+		if (memory->populated && !(memory->populated[block / 8] >> (block % 8) & 1))
+			return guest_memory_map(memory, gpa, size);
+		return extent->host + offset;
+	}
+	return NULL;
+}
 
 /* Copies; false, with nothing promised of the destination, when a byte is not RAM. */
 bool guest_memory_read(struct guest_memory *memory, uint64_t gpa, void *to, uint64_t length);
