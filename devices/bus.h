@@ -22,6 +22,7 @@ typedef void (*mmio_write_fn)(void *dev, uint64_t offset, unsigned size, uint64_
 struct port_range {
 	uint16_t first;
 	uint16_t last; /* included */
+	uint8_t width; /* widest access that the device decodes: 1, 2 or 4 bytes */
 	port_read_fn read;
 	port_write_fn write;
 	void *dev;
@@ -55,15 +56,16 @@ bool bus_add_ports(struct bus *bus, const struct port_range *range);
 bool bus_add_mmio(struct bus *bus, const struct mmio_region *region);
 
 /*
- * An access that straddles ranges, or is wider than what the device at its first port spans, is
- * split into bytes, as an ISA bridge does. The result is zero above `size` bytes.
+ * `size` is 1, 2 or 4. An access that straddles ranges, or is wider than the device decodes, is
+ * split into bytes, as an ISA bridge does; bytes beyond port FFFFH are nobody's. The result is
+ * zero above `size` bytes.
  */
 uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size, uint64_t now);
 void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value, uint64_t now);
 
 /* The region that holds gpa, or NULL. */
 const struct mmio_region *bus_mmio_find(const struct bus *bus, uint64_t gpa);
-/* Access at gpa, all within one region or partly outside (those bytes are all ones / dropped). */
+/* `size` is 1, 2, 4 or 8. Bytes outside the first one's region are accessed one by one. */
 uint64_t bus_mmio_read(struct bus *bus, uint64_t gpa, unsigned size, uint64_t now);
 void bus_mmio_write(struct bus *bus, uint64_t gpa, unsigned size, uint64_t value, uint64_t now);
 

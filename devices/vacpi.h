@@ -49,7 +49,8 @@ struct vacpi {
 	struct line sci;
 };
 
-void vacpi_init(struct vacpi *v, uint64_t hz, const struct vacpi_ops *ops, struct line sci);
+void vacpi_init(struct vacpi *v, uint64_t hz, const struct vacpi_ops *ops, struct line sci,
+		uint64_t now);
 /* The VACPI_PM_PORTS ports at VACPI_PM_BASE. */
 uint32_t vacpi_read(void *vacpi, uint16_t port, unsigned size, uint64_t now);
 void vacpi_write(void *vacpi, uint16_t port, unsigned size, uint32_t value, uint64_t now);

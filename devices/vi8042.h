@@ -25,7 +25,7 @@ struct vi8042 {
 	uint8_t status;		      /* flags of `output` and of the last write */
 	uint8_t command;	      /* the command that waits for its data byte, 0 for none */
 	uint8_t output_port;
-	bool fast_a20; /* port 92H bit 1 */
+	uint8_t port92; /* A20 and the last level of the fast reset */
 	struct line irq1;
 	struct line irq12;
 	void (*reset)(void *ctx);

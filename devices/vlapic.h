@@ -102,13 +102,16 @@ struct vlapic {
 	uint32_t errors; /* found since the last write to ESR */
 	uint64_t base;	 /* IA32_APIC_BASE */
 	uint64_t hz;
-	uint64_t tsc_adjust;   /* guest TSC = now + tsc_adjust, modulo 2^64 */
-	uint64_t deadline;     /* IA32_TSC_DEADLINE; 0: disarmed */
-	uint64_t timer_start;  /* tick at which `timer_first` counts were left; see vlapic.c */
-	uint64_t timer_passed; /* counts that had expired at the last expiry, since timer_start */
-	uint32_t timer_first;
-	bool timer_running;
-	uint64_t next; /* tick of the next expiry, UINT64_MAX for never */
+	uint64_t tsc_adjust; /* guest TSC = now + tsc_adjust, modulo 2^64 */
+	uint64_t deadline;   /* IA32_TSC_DEADLINE; 0: disarmed */
+	/*
+	 * The timer counts from timer_start (a tick) on, and expires when timer_expiry counts have
+	 * passed since, which is at timer_next (a tick; UINT64_MAX while it stands still).
+	 */
+	uint64_t timer_start;
+	uint64_t timer_expiry;
+	uint64_t timer_next;
+	uint64_t next; /* timer_next while that would interrupt, else UINT64_MAX */
 	const struct vlapic_ops *ops;
 	void *ctx;
 };

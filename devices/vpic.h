@@ -29,7 +29,9 @@ struct vpic_chip {
 	bool level_triggered; /* ICW1 LTIM */
 	bool single;	      /* ICW1 SNGL */
 	bool wants_icw4;
-	bool mcs8086; /* ICW4 uPM */
+	bool call_interval4;  /* ICW1 ADI */
+	uint8_t call_address; /* ICW1 A7:A5 */
+	bool mcs8086;	      /* ICW4 uPM */
 	bool auto_eoi;
 	bool rotate_on_auto_eoi;
 	bool fully_nested_special; /* ICW4 SFNM */

@@ -19,35 +19,38 @@
 #define VPIT_COUNTERS 3
 
 struct vpit_counter {
-	uint8_t mode;	/* 0..5 */
-	uint8_t access; /* 1 LSB, 2 MSB, 3 both */
-	bool bcd;
+	uint8_t control; /* last control word, bits 5:0 */
+	uint8_t mode;	 /* 0..5 */
 	bool gate;
-	bool null_count;   /* the count register was not yet moved to the counting element */
-	bool armed;	   /* a count was loaded since the control word */
-	bool running;	   /* the counting element counts (its gate lets it) */
-	bool triggered;	   /* modes 1 and 5: a trigger came since the control word */
-	bool write_high;   /* the next byte written is the MSB of a pair */
-	bool read_high;	   /* the next byte read is the MSB of a pair */
-	uint8_t write_low; /* the LSB that waits for its MSB */
-	uint8_t latched;   /* bytes of a latched count left to read */
-	uint8_t status;	   /* latched status */
+	bool loaded;	 /* the counting element has (or gets at `start`) a count of this mode */
+	bool pending;	 /* the count register waits for a trigger or for the period's end */
+	bool written;	 /* the count register was written since the control word */
+	bool paused;	 /* the gate stops counting: `held` clocks of the period have passed */
+	bool low_first;	 /* mode 3: the period at `start` began with the low half */
+	bool write_high; /* the next byte written is the MSB of a pair */
+	bool read_high;	 /* the next byte read is the MSB of a pair */
 	bool status_latched;
+	uint8_t write_low; /* the LSB that waits for its MSB */
+	uint8_t latched;   /* bytes of a latched count left to read: 2 is the LSB of a pair */
+	uint8_t status;	   /* latched status */
 	uint16_t latch;
-	uint32_t count;	 /* of the counting element's present period: 1..65536, or 1..10000 */
-	uint32_t reload; /* the count register, same range; 0: nothing was written */
-	uint64_t start;	 /* PIT clock at which the counting element was loaded with `count` */
-	uint64_t held;	 /* clocks that had passed since `start` when the gate stopped it */
+	uint16_t rest;	  /* what the counting element shows before `start` */
+	bool rest_output; /* and the output then */
+	uint32_t count;	  /* counting element: the count loaded at `start`, 1..65536 */
+	uint32_t reload;  /* count register, same range */
+	uint64_t start;	  /* PIT clock at which the counting element is loaded */
+	uint64_t held;
+	uint64_t pended; /* PIT clock at which the pending count was written */
 };
 
 struct vpit {
 	struct vpit_counter counter[VPIT_COUNTERS];
 	uint64_t hz;
-	uint64_t next; /* tick of the next change of counter 0's output, UINT64_MAX for never */
+	uint64_t next;	     /* tick of the next edge of counter 0's output, or UINT64_MAX */
 	uint64_t next_clock; /* the same in PIT clocks */
 	bool speaker;	     /* port 61H bit 1 */
 	uint8_t checks;	     /* port 61H bits 3:2: parity and channel check disables */
-	bool irq;	     /* present level of the output line */
+	bool irq;	     /* level of the output line */
 	struct line output;  /* OUT of counter 0 */
 };
 

@@ -24,9 +24,9 @@ struct vrtc {
 	bool nmi_disabled; /* port 70H bit 7 */
 	bool irq;
 	uint64_t hz;
-	uint64_t origin;  /* tick at which the divider chain was started */
-	uint64_t seconds; /* updates done since `origin` */
-	uint64_t periods; /* periodic flags raised since `origin`, at the present rate */
+	uint64_t origin;  /* tick at which the divider chain began to run */
+	uint64_t offset;  /* and the crystal periods that it had counted then */
+	uint64_t counted; /* crystal periods up to which the registers are brought up to date */
 	uint64_t next;	  /* tick of the next interrupt, UINT64_MAX for never */
 	struct line output;
 };

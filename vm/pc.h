@@ -163,9 +163,9 @@ static inline bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now)
 	return vuart_receive(&pc->com1, byte, now);
 }
 
-static inline void pc_tx_ready(struct pc *pc)
+static inline void pc_tx_ready(struct pc *pc, uint64_t now)
 {
-	vuart_tx_ready(&pc->com1);
+	vuart_tx_ready(&pc->com1, now);
 }
 
 #endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The PC: where each device is, and the ways of interrupts.
+ * Intel MultiProcessor Specification 1.4, 'Hardware Specification' (virtual wire, APIC wiring);
+ * SDM volume 3, 'Determining IPI Destination', 'Message Signalled Interrupts'.
+ */
+#include "vm/pc.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+
+#define ISA_IRQS	    16
+#define IRQ_CASCADE	    2
+#define IRQ_KBD		    1
+#define IRQ_AUX		    12
+#define HZ_MAX		    BIT(33)
+#define LINT0		    0
+
+#define MSI_ADDRESS_TOP	    0xFEEU
+#define MSI_ADDRESS_HINT    BIT(3)
+#define MSI_ADDRESS_LOGICAL BIT(2)
+#define MSI_DATA_ASSERT	    BIT(14)
+#define MSI_DATA_LEVEL	    BIT(15)
+
+/* --- Interrupts --- */
+
+/* The one that arbitration picks: among equals they take turns. NULL: nobody listens. */
+static struct vlapic *arbitrate(struct pc *pc, const struct apic_message *message, unsigned sender)
+{
+	struct vlapic *best = NULL;
+	unsigned winner = 0;
+
+	for (unsigned i = 0; i < pc->cpus; i++) {
+		unsigned id = (pc->arbiter + i) % pc->cpus;
+		struct vlapic *lapic = &pc->cpu[id].lapic;
+
+		if (id == sender || !vlapic_arbitrates(lapic) ||
+		    !vlapic_matches(lapic, message->destination, message->logical))
+			continue;
+		if (best && vlapic_apr(lapic) >= vlapic_apr(best))
+			continue;
+		best = lapic;
+		winner = id;
+	}
+	if (best)
+		pc->arbiter = (winner + 1) % pc->cpus;
+	return best;
+}
+
+/* `sender` is the vCPU that a shorthand is relative to and that is left out; PC_CPUS_MAX: nobody. */
+static void route(struct pc *pc, const struct apic_message *message, unsigned sender)
+{
+	if (message->delivery == APIC_LOWEST_PRIORITY) {
+		struct vlapic *lapic = arbitrate(pc, message, sender);
+
+		if (lapic)
+			vlapic_accept(lapic, message);
+		return;
+	}
+	for (unsigned id = 0; id < pc->cpus; id++) {
+		struct vlapic *lapic = &pc->cpu[id].lapic;
+
+		if (id != sender && vlapic_matches(lapic, message->destination, message->logical))
+			vlapic_accept(lapic, message);
+	}
+}
+
+void pc_message(struct pc *pc, const struct apic_message *message)
+{
+	route(pc, message, PC_CPUS_MAX);
+}
+
+void pc_msi(struct pc *pc, uint64_t address, uint32_t data)
+{
+	struct apic_message message = {
+		.destination = apic_widen((uint8_t)bits_get(address, 19, 12)),
+		.vector = (uint8_t)data,
+		.delivery = (uint8_t)bits_get(data, 10, 8),
+		.logical = address & MSI_ADDRESS_LOGICAL,
+		.level = data & MSI_DATA_LEVEL,
+		.asserted = !(data & MSI_DATA_LEVEL) || (data & MSI_DATA_ASSERT),
+	};
+
+	if (address >> 20 != MSI_ADDRESS_TOP || !message.asserted)
+		return;
+	/* The redirection hint asks for one of the set. */
+	if ((address & MSI_ADDRESS_HINT) && message.delivery == APIC_FIXED)
+		message.delivery = APIC_LOWEST_PRIORITY;
+	pc_message(pc, &message);
+}
+
+static void ioapic_send(void *ctx, const struct apic_message *message)
+{
+	pc_message(ctx, message);
+}
+
+static void lapic_send(void *ctx, const struct apic_message *message)
+{
+	struct pc_cpu *cpu = ctx;
+	struct apic_message copy = *message;
+
+	if (message->shorthand != APIC_DEST_FIELD) {
+		copy.destination = APIC_BROADCAST;
+		copy.logical = false;
+	}
+	route(cpu->pc, &copy, message->shorthand == APIC_DEST_OTHERS ? cpu->id : PC_CPUS_MAX);
+}
+
+static void lapic_eoi(void *ctx, uint8_t vector)
+{
+	struct pc_cpu *cpu = ctx;
+
+	vioapic_eoi(&cpu->pc->ioapic, vector);
+}
+
+static void lapic_nmi(void *ctx)
+{
+	struct pc_cpu *cpu = ctx;
+
+	cpu->pc->ops->nmi(cpu->pc->ctx, cpu->id);
+}
+
+static void lapic_smi(void *ctx)
+{
+	struct pc_cpu *cpu = ctx;
+
+	cpu->pc->ops->smi(cpu->pc->ctx, cpu->id);
+}
+
+static void lapic_init(void *ctx)
+{
+	struct pc_cpu *cpu = ctx;
+
+	vlapic_init_reset(&cpu->lapic);
+	cpu->pc->ops->init(cpu->pc->ctx, cpu->id);
+}
+
+static void lapic_startup(void *ctx, uint8_t vector)
+{
+	struct pc_cpu *cpu = ctx;
+
+	cpu->pc->ops->startup(cpu->pc->ctx, cpu->id, vector);
+}
+
+static void lapic_changed(void *ctx)
+{
+	struct pc_cpu *cpu = ctx;
+
+	cpu->pc->ops->kick(cpu->pc->ctx, cpu->id);
+}
+
+static const struct vlapic_ops lapic_ops = {
+	.send = lapic_send,
+	.eoi = lapic_eoi,
+	.nmi = lapic_nmi,
+	.smi = lapic_smi,
+	.init = lapic_init,
+	.startup = lapic_startup,
+	.changed = lapic_changed,
+};
+
+/* The 8259 pair's INTR. */
+static void set_intr(void *ctx, unsigned pin, bool level)
+{
+	struct pc *pc = ctx;
+
+	(void)pin;
+	vioapic_set_pin(&pc->ioapic, PC_GSI_EXTINT, level);
+	for (unsigned id = 0; id < pc->cpus; id++)
+		vlapic_set_lint(&pc->cpu[id].lapic, LINT0, level);
+}
+
+static void set_irq(void *ctx, unsigned irq, bool level)
+{
+	struct pc *pc = ctx;
+
+	if (irq == IRQ_CASCADE)
+		return;
+	if (irq < ISA_IRQS)
+		vpic_set_pin(&pc->pic, irq, level);
+	vioapic_set_pin(&pc->ioapic, irq == PC_IRQ_TIMER ? PC_GSI_TIMER : irq, level);
+}
+
+struct line pc_irq_line(struct pc *pc, unsigned irq)
+{
+	return (struct line){.set = set_irq, .ctx = pc, .pin = irq};
+}
+
+int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu)
+{
+	struct vlapic *lapic = &pc->cpu[cpu].lapic;
+	int vector;
+
+	if (vlapic_extint(lapic)) {
+		vector = vpic_acknowledge(&pc->pic);
+		vlapic_acknowledge_extint(lapic);
+		return vector;
+	}
+	vector = vlapic_pending(lapic);
+	if (vector >= 0)
+		vlapic_acknowledge(lapic, (uint8_t)vector);
+	return vector;
+}
+
+/* --- Time --- */
+
+void pc_advance(struct pc *pc, uint64_t now)
+{
+	vpit_advance(&pc->pit, now);
+	vrtc_advance(&pc->rtc, now);
+	vuart_advance(&pc->com1, now);
+	vacpi_advance(&pc->acpi, now);
+	for (unsigned id = 0; id < pc->cpus; id++)
+		vlapic_advance(&pc->cpu[id].lapic, now);
+}
+
+uint64_t pc_next_event(const struct pc *pc)
+{
+	uint64_t next = MIN(vpit_next_event(&pc->pit), vrtc_next_event(&pc->rtc));
+
+	next = MIN(next, vuart_next_event(&pc->com1));
+	next = MIN(next, vacpi_next_event(&pc->acpi));
+	for (unsigned id = 0; id < pc->cpus; id++)
+		next = MIN(next, vlapic_next_event(&pc->cpu[id].lapic));
+	return next;
+}
+
+/* --- Maps --- */
+
+uint64_t pc_mmio_read(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t now)
+{
+	struct vlapic *lapic = &pc->cpu[cpu].lapic;
+
+	if (vlapic_claims(lapic, gpa))
+		return vlapic_read(lapic, gpa % VLAPIC_PAGE_SIZE, size, now) & mask_bytes(size);
+	return bus_mmio_read(&pc->bus, gpa, size, now);
+}
+
+void pc_mmio_write(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t value,
+		   uint64_t now)
+{
+	struct vlapic *lapic = &pc->cpu[cpu].lapic;
+
+	if (vlapic_claims(lapic, gpa))
+		vlapic_write(lapic, gpa % VLAPIC_PAGE_SIZE, size, value, now);
+	else
+		bus_mmio_write(&pc->bus, gpa, size, value, now);
+}
+
+/* CF8H..CFFH: byte CF9H is the reset control register, the rest is PCI's. */
+static uint32_t cf8_read(void *dev, uint16_t port, unsigned size, uint64_t now)
+{
+	struct pc *pc = dev;
+
+	if (port == VACPI_RESET_PORT && size == 1)
+		return vacpi_reset_read(&pc->acpi, port, size, now);
+	return vpci_read(&pc->pci, port, size, now);
+}
+
+static void cf8_write(void *dev, uint16_t port, unsigned size, uint32_t value, uint64_t now)
+{
+	struct pc *pc = dev;
+
+	if (port == VACPI_RESET_PORT && size == 1)
+		vacpi_reset_write(&pc->acpi, port, size, value, now);
+	else
+		vpci_write(&pc->pci, port, size, value, now);
+}
+
+static bool add_ports(struct pc *pc)
+{
+	const struct port_range ranges[] = {
+		{0x20, 0x21, 1, vpic_read, vpic_write, &pc->pic},
+		{0xA0, 0xA1, 1, vpic_read, vpic_write, &pc->pic},
+		{0x4D0, 0x4D1, 1, vpic_elcr_read, vpic_elcr_write, &pc->pic},
+		{0x40, 0x43, 1, vpit_read, vpit_write, &pc->pit},
+		{0x61, 0x61, 1, vpit_port61_read, vpit_port61_write, &pc->pit},
+		{0x60, 0x60, 1, vi8042_read, vi8042_write, &pc->i8042},
+		{0x64, 0x64, 1, vi8042_read, vi8042_write, &pc->i8042},
+		{0x92, 0x92, 1, vi8042_port92_read, vi8042_port92_write, &pc->i8042},
+		{0x70, 0x71, 1, vrtc_read, vrtc_write, &pc->rtc},
+		{0x3F8, 0x3FF, 1, vuart_read, vuart_write, &pc->com1},
+		{0xB2, 0xB3, 1, vacpi_smi_read, vacpi_smi_write, &pc->acpi},
+		{0x400, 0x40F, 4, vacpi_read, vacpi_write, &pc->acpi},
+		{0x80, 0x80, 1, vport_read, vport_write, &pc->port},
+		{0xE9, 0xE9, 1, vport_read, vport_write, &pc->port},
+		{0xF4, 0xF4, 1, vport_read, vport_write, &pc->port},
+		{0xCF8, 0xCFF, 4, cf8_read, cf8_write, pc},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (!bus_add_ports(&pc->bus, &ranges[i]))
+			return false;
+	return true;
+}
+
+static bool add_maps(struct pc *pc)
+{
+	const struct mmio_region ioapic = {VIOAPIC_BASE, VIOAPIC_SIZE, vioapic_read, vioapic_write,
+					   &pc->ioapic};
+
+	bus_init(&pc->bus);
+	return add_ports(pc) && bus_add_mmio(&pc->bus, &ioapic);
+}
+
+/* --- Power-up --- */
+
+static void reset_machine(void *ctx)
+{
+	struct pc *pc = ctx;
+
+	pc->ops->reset(pc->ctx);
+}
+
+static void init_lapics(struct pc *pc, const struct pc_config *config)
+{
+	for (unsigned id = 0; id < pc->cpus; id++) {
+		struct pc_cpu *cpu = &pc->cpu[id];
+		const struct vlapic_config lapic = {
+			.page = config->apic_page[id],
+			.id = id,
+			.bootstrap = id == 0,
+			.physical_bits = config->physical_bits,
+			.hz = config->hz,
+			.ops = &lapic_ops,
+			.ctx = cpu,
+		};
+
+		cpu->pc = pc;
+		cpu->id = id;
+		vlapic_init(&cpu->lapic, &lapic);
+	}
+	vlapic_virtual_wire(&pc->cpu[0].lapic);
+}
+
+static void init_board(struct pc *pc, const struct pc_config *config)
+{
+	uint64_t hz = config->hz, now = config->now;
+	const struct vuart_backend console = {pc->ops->console_tx, pc->ops->console_room, pc->ctx};
+	const struct vport_ops port = {pc->ops->debug_tx, pc->ops->debug_exit, pc->ctx};
+	const struct vacpi_ops acpi = {pc->ops->power_off, pc->ops->reset, pc->ctx};
+
+	vpic_init(&pc->pic, (struct line){.set = set_intr, .ctx = pc});
+	vpic_firmware(&pc->pic);
+	vioapic_init(&pc->ioapic, pc_ioapic_id(pc->cpus), ioapic_send, pc);
+	vpit_init(&pc->pit, hz, pc_irq_line(pc, PC_IRQ_TIMER), now);
+	vrtc_init(&pc->rtc, hz, config->epoch, pc_irq_line(pc, PC_IRQ_RTC), now);
+	vrtc_set_memory(&pc->rtc, config->ram_low, config->ram_high);
+	vuart_init(&pc->com1, hz, &console, pc_irq_line(pc, PC_IRQ_COM1));
+	vi8042_init(&pc->i8042, pc_irq_line(pc, IRQ_KBD), pc_irq_line(pc, IRQ_AUX), reset_machine,
+		    pc);
+	vacpi_init(&pc->acpi, hz, &acpi, pc_irq_line(pc, PC_IRQ_SCI), now);
+	/* The MADT and the MP table say that the SCI is level triggered: so must the 8259 be. */
+	vpic_elcr_write(&pc->pic, VPIC_ELCR_PORT + PC_IRQ_SCI / 8, 1, BIT(PC_IRQ_SCI % 8), now);
+	vpci_init(&pc->pci);
+	vport_init(&pc->port, &port);
+}
+
+bool pc_init(struct pc *pc, const struct pc_config *config)
+{
+	if (config->cpus < 1 || config->cpus > PC_CPUS_MAX || config->hz < 1 ||
+	    config->hz > HZ_MAX || config->physical_bits < 32 || config->physical_bits > 52)
+		return false;
+	memset(pc, 0, sizeof(*pc));
+	pc->cpus = config->cpus;
+	pc->ops = config->ops;
+	pc->ctx = config->ctx;
+	init_lapics(pc, config);
+	init_board(pc, config);
+	return add_maps(pc);
+}
