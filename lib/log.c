@@ -15,24 +15,24 @@ static struct {
 	log_sink_fn sink[LOG_SINKS_MAX];
 	unsigned sinks;
 	enum log_level level;
-} log = {.level = LOG_INFO};
+} state = {.level = LOG_INFO};
 
 bool log_add_sink(log_sink_fn sink)
 {
-	if (log.sinks == LOG_SINKS_MAX)
+	if (state.sinks == LOG_SINKS_MAX)
 		return false;
-	log.sink[log.sinks++] = sink;
+	state.sink[state.sinks++] = sink;
 	return true;
 }
 
 void log_set_level(enum log_level level)
 {
-	log.level = level;
+	state.level = level;
 }
 
 bool log_enabled(enum log_level level)
 {
-	return level <= log.level;
+	return level <= state.level;
 }
 
 bool log_level_parse(const char *word, enum log_level *level)
@@ -66,6 +66,6 @@ void log_line(enum log_level level, const char *fmt, ...)
 	length += vformat(line + length, sizeof(line) - length - 1, fmt, args);
 	va_end(args);
 	line[length++] = '\n';
-	for (unsigned i = 0; i < log.sinks; i++)
-		log.sink[i](line, length);
+	for (unsigned i = 0; i < state.sinks; i++)
+		state.sink[i](line, length);
 }
