@@ -65,6 +65,7 @@ $(call keep,plain,$(PLAIN_O))
 
 .PHONY: all unit iso test-files check objects
 all: $(B)/socle.elf
+	@:
 
 ## The hypervisor
 
@@ -93,7 +94,7 @@ $(B)/gen/dsdt.h: vm/dsdt.asl
 	$(call say,IASL,$<)
 	@mkdir -p $(@D)
 	$(Q)iasl -we -vs -p $(B)/gen/dsdt $< >$(B)/gen/dsdt.log || { cat $(B)/gen/dsdt.log; exit 1; }
-	$(Q){ echo '/* Generated from $<. */'; echo 'static const uint8_t dsdt_aml[] = {'; \
+	$(Q){ echo '/* Generated from $<. */'; echo '#include <stdint.h>'; echo 'static const uint8_t dsdt_aml[] = {'; \
 		od -An -v -tx1 $(B)/gen/dsdt.aml | sed 's/ \(..\)/ 0x\1,/g'; echo '};'; } >$@
 
 FONT ?= /usr/share/grub/unicode.pf2
@@ -146,6 +147,7 @@ $(B)/unit/%: tests/unit/%.c $(B)/host/libsocle.a $(B)/flags/host
 	$(Q)$(CC) $(HOSTCFLAGS) -MMD -MP -MF $@.d $< $(B)/host/libsocle.a -lcmocka $(LIBS_$(*F)) -o $@
 
 unit: $(UNIT)
+	@:
 
 ## Guests
 
@@ -211,6 +213,8 @@ $(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init $(B)/g
 
 $(call keep,iso,$(VM) $(SOCLE_ARGS))
 iso: $(B)/socle.iso
+	@:
+
 $(B)/socle.iso: $(B)/socle.elf $(GUEST_ELFS) $(if $(findstring linux.vm,$(VM)),$(LINUX_FILES)) \
 		$(VM) tools/mkiso $(wildcard tools/soclelib/*.py) $(B)/flags/iso
 	$(call say,ISO,$@)
@@ -230,6 +234,7 @@ CPPCHECK_FLAGS := --quiet --std=c11 --error-exitcode=1 --inline-suppr \
 	--enable=warning,portability,performance --suppressions-list=.cppcheck -I.
 
 objects: $(TARGET_O) $(PLAIN_O)
+	@:
 
 check: all $(UNIT) $(GUEST_ELFS) $(FORMAT) $(SELF) $(TIDY) $(B)/check/house $(B)/check/scripts \
 		$(B)/check/cppcheck

