@@ -29,6 +29,7 @@ void vport_write(void *vport, uint16_t port, unsigned size, uint32_t value, uint
 	switch (port) {
 	case VPORT_CONSOLE: v->ops.console(v->ops.ctx, (uint8_t)value); return;
 	case VPORT_POST: v->post = (uint8_t)value; return;
-	default: v->ops.debug_exit(v->ops.ctx, value);
+	case VPORT_EXIT: v->ops.debug_exit(v->ops.ctx, value); return;
+	default: return;
 	}
 }

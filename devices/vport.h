@@ -24,7 +24,7 @@ struct vport {
 };
 
 void vport_init(struct vport *v, const struct vport_ops *ops);
-/* Ports E9H, 80H, F4H. */
+/* Ports E9H, 80H, and F4H with the three above it, so that the exit's value may have 32 bits. */
 uint32_t vport_read(void *vport, uint16_t port, unsigned size, uint64_t now);
 void vport_write(void *vport, uint16_t port, unsigned size, uint32_t value, uint64_t now);
 

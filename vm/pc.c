@@ -284,7 +284,7 @@ static bool add_ports(struct pc *pc)
 		{0x400, 0x40F, 4, vacpi_read, vacpi_write, &pc->acpi},
 		{0x80, 0x80, 1, vport_read, vport_write, &pc->port},
 		{0xE9, 0xE9, 1, vport_read, vport_write, &pc->port},
-		{0xF4, 0xF4, 1, vport_read, vport_write, &pc->port},
+		{0xF4, 0xF7, 4, vport_read, vport_write, &pc->port},
 		{0xCF8, 0xCFF, 4, cf8_read, cf8_write, pc},
 	};
 
