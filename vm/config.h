@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "lib/parse.h"
 
 #define CONFIG_VMS_MAX	      16
 #define CONFIG_NAME_MAX	      31 /* characters */
 #define CONFIG_MODULES_MAX    16 /* of one VM, beside kernel and initrd */
+#define CONFIG_COMPLAINTS_MAX 16
 #define CONFIG_CPUS_MAX	      1
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
 #define CONFIG_MEMORY_MIN     (2ULL << 20)
@@ -32,16 +34,10 @@ struct config_module {
 	uint64_t size; /* bytes */
 };
 
-/* Bytes and their length; the text of a command line is not ended by a NUL. */
-struct config_text {
-	const char *text;
-	size_t length;
-};
-
 struct config_file {
 	const uint8_t *data; /* NULL: there is none */
 	uint64_t size;
-	struct config_text cmdline; /* what follows `--` */
+	struct text cmdline; /* what follows `--` */
 };
 
 enum config_boot {
@@ -67,8 +63,8 @@ struct vm_config {
 struct config {
 	struct vm_config vm[CONFIG_VMS_MAX]; /* in the order of their first line */
 	unsigned vms;
-	/* What could not be laid to any VM: one line each, the last one counts the rest. */
-	struct error complaint[CONFIG_MODULES_MAX];
+	/* What could not be laid to any VM: one line each; the last one stands for all others. */
+	struct error complaint[CONFIG_COMPLAINTS_MAX];
 	unsigned complaints;
 };
 

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Linux bzImage loader.
+ *
+ * Source: Linux Documentation 'The Linux/x86 Boot Protocol': 'The Real-Mode Kernel Header',
+ * 'Details of Header Fields', '32-bit Boot Protocol', '64-bit Boot Protocol'; 'Zero Page'.
+ */
+#include "vm/load_linux.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "vm/image_map.h"
+#include "vm/image_start.h"
+#include "vm/layout.h"
+
+#define BOOT_FLAG	 0xAA55
+#define HEADER_MAGIC	 0x53726448 /* "HdrS" */
+
+#define VERSION_CMDLINE	 0x0206 /* cmdline_size; older kernels are of before 2007 */
+#define VERSION_INIT	 0x020A /* pref_address, init_size */
+#define VERSION_XFLAGS	 0x020C
+#define LOADED_HIGH	 0x01
+#define XLF_KERNEL_64	 0x01
+#define LOADER_UNDEFINED 0xFF
+#define VIDEO_NORMAL	 0xFFFF
+
+#define HEADER_OFFSET	 0x1F1
+#define SECTOR		 512u
+#define SECTS_DEFAULT	 4 /* setup_sects of 0 */
+#define ENTRY_64	 0x200
+#define E820_MAX	 128
+#define PARAGRAPH	 16u
+#define ALIGN_DEFAULT	 0x1000
+
+/* The setup header, from HEADER_OFFSET of the file and of the zero page. */
+struct setup_header {
+	uint8_t setup_sects;
+	uint16_t root_flags;
+	uint32_t syssize; /* of the protected-mode code, in paragraphs */
+	uint16_t ram_size;
+	uint16_t vid_mode;
+	uint16_t root_dev;
+	uint16_t boot_flag;
+	uint8_t jump;
+	uint8_t jump_length; /* from 0x202: where the header ends */
+	uint32_t magic;
+	uint16_t version;
+	uint32_t realmode_swtch;
+	uint16_t start_sys_seg;
+	uint16_t kernel_version;
+	uint8_t type_of_loader;
+	uint8_t loadflags;
+	uint16_t setup_move_size;
+	uint32_t code32_start;
+	uint32_t ramdisk_image;
+	uint32_t ramdisk_size;
+	uint32_t bootsect_kludge;
+	uint16_t heap_end_ptr;
+	uint8_t ext_loader_ver;
+	uint8_t ext_loader_type;
+	uint32_t cmd_line_ptr;
+	uint32_t initrd_addr_max;
+	uint32_t kernel_alignment;
+	uint8_t relocatable_kernel;
+	uint8_t min_alignment;
+	uint16_t xloadflags;
+	uint32_t cmdline_size;
+	uint32_t hardware_subarch;
+	uint64_t hardware_subarch_data;
+	uint32_t payload_offset;
+	uint32_t payload_length;
+	uint64_t setup_data;
+	uint64_t pref_address;
+	uint32_t init_size;
+	uint32_t handover_offset;
+	uint32_t kernel_info_offset;
+} __attribute__((packed));
+
+struct e820_entry {
+	uint64_t start;
+	uint64_t size;
+	uint32_t type;
+} __attribute__((packed));
+
+struct zero_page {
+	uint8_t screen_and_apm[0x070];
+	uint64_t acpi_rsdp_addr;
+	uint8_t disks[0x1E8 - 0x078];
+	uint8_t e820_entries;
+	uint8_t various[HEADER_OFFSET - 0x1E9];
+	struct setup_header header;
+	uint8_t header_rest[0x2D0 - HEADER_OFFSET - sizeof(struct setup_header)];
+	struct e820_entry e820[E820_MAX];
+	uint8_t edd[0x1000 - 0x2D0 - E820_MAX * sizeof(struct e820_entry)];
+} __attribute__((packed));
+
+_Static_assert(HEADER_OFFSET + offsetof(struct setup_header, magic) == 0x202, "HdrS");
+_Static_assert(HEADER_OFFSET + offsetof(struct setup_header, cmdline_size) == 0x238, "2.06");
+_Static_assert(HEADER_OFFSET + offsetof(struct setup_header, init_size) == 0x260, "2.10");
+_Static_assert(HEADER_OFFSET + sizeof(struct setup_header) == 0x26C, "2.15");
+_Static_assert(offsetof(struct zero_page, header) == HEADER_OFFSET, "zero page");
+_Static_assert(offsetof(struct zero_page, e820) == 0x2D0, "zero page");
+_Static_assert(sizeof(struct zero_page) == PAGE_SIZE, "zero page");
+_Static_assert(E820_MAX >= IMAGE_MAP_MAX, "the map fits");
+
+/* What is known of the kernel before it is put anywhere. */
+struct kernel {
+	struct setup_header header;
+	const uint8_t *code; /* protected-mode part */
+	uint64_t code_size;
+	uint64_t init_size; /* bytes it needs from its load address on */
+	uint64_t load;	    /* gpa */
+	bool has_64;
+};
+
+bool linux_recognise(const uint8_t *data, uint64_t size)
+{
+	struct setup_header header = {0};
+	uint64_t known = offsetof(struct setup_header, version);
+
+	if (size < HEADER_OFFSET + known)
+		return false;
+	memcpy(&header, data + HEADER_OFFSET, known);
+	return header.boot_flag == BOOT_FLAG && header.magic == HEADER_MAGIC;
+}
+
+/* The header ends where its jump lands; what this kernel's version does not have stays zero. */
+static bool read_header(struct kernel *kernel, const struct config_file *file, struct error *error)
+{
+	uint64_t magic = offsetof(struct setup_header, magic), length;
+
+	memset(kernel, 0, sizeof(*kernel));
+	if (file->size < SECTOR * 2)
+		return error_set(error,
+				 "kernel: truncated bzImage: %llu bytes end before its header does",
+				 (unsigned long long)file->size);
+	length = magic + file->data[HEADER_OFFSET + offsetof(struct setup_header, jump_length)];
+	memcpy(&kernel->header, file->data + HEADER_OFFSET, MIN(length, sizeof(kernel->header)));
+	if (kernel->header.version < VERSION_CMDLINE || !(kernel->header.loadflags & LOADED_HIGH))
+		return error_set(error,
+				 "kernel: boot protocol %u.%02u is too old; want a bzImage with "
+				 "2.06 or newer",
+				 kernel->header.version >> 8, kernel->header.version & 0xFF);
+	return true;
+}
+
+static bool find_code(struct kernel *kernel, const struct config_file *file, struct error *error)
+{
+	const struct setup_header *header = &kernel->header;
+	uint64_t sects = header->setup_sects ? header->setup_sects : SECTS_DEFAULT;
+	uint64_t setup = (sects + 1) * SECTOR;
+	uint64_t size = (uint64_t)header->syssize * PARAGRAPH;
+
+	if (!size || !range_within(setup, size, file->size))
+		return error_set(error,
+				 "kernel: truncated bzImage: the file has %llu bytes, its header "
+				 "promises %llu",
+				 (unsigned long long)file->size,
+				 (unsigned long long)(setup + size));
+	kernel->code = file->data + setup;
+	kernel->code_size = size;
+	kernel->init_size = size;
+	if (header->version >= VERSION_INIT)
+		kernel->init_size = MAX(size, header->init_size);
+	kernel->has_64 = header->version >= VERSION_XFLAGS && (header->xloadflags & XLF_KERNEL_64);
+	return true;
+}
+
+/* Where it prefers to be, or as low as its alignment lets a relocatable one be. */
+static bool place_kernel(struct kernel *kernel, const struct guest_memory *memory,
+			 struct error *error)
+{
+	const struct setup_header *header = &kernel->header;
+	uint64_t end = image_ram_end(memory);
+	uint64_t align = header->kernel_alignment;
+	uint64_t preferred = header->version >= VERSION_INIT ? header->pref_address : LAYOUT_KERNEL;
+
+	if (!align || (align & (align - 1)))
+		align = ALIGN_DEFAULT;
+	kernel->load = preferred;
+	if (preferred >= LAYOUT_KERNEL && range_within(preferred, kernel->init_size, end))
+		return true;
+	kernel->load = align_up(LAYOUT_KERNEL, align);
+	if (header->relocatable_kernel && range_within(kernel->load, kernel->init_size, end))
+		return true;
+	if (!header->relocatable_kernel)
+		kernel->load = preferred;
+	return error_set(error,
+			 "memory: too little for this kernel, which needs %lluK from 0x%llx on; "
+			 "want memory=%lluM or more",
+			 (unsigned long long)(kernel->init_size / KIB),
+			 (unsigned long long)kernel->load,
+			 (unsigned long long)((kernel->load + kernel->init_size) / MIB + 1));
+}
+
+/* As high as the kernel and RAM allow, on a page. */
+static bool load_initrd(struct setup_header *header, const struct kernel *kernel,
+			const struct config_file *initrd, struct guest_memory *memory,
+			struct error *error)
+{
+	uint64_t end = MIN(image_ram_end(memory), (uint64_t)header->initrd_addr_max + 1);
+	uint64_t floor = kernel->load + kernel->init_size, start;
+
+	if (!initrd->data)
+		return true;
+	if (floor > end || initrd->size > end - floor ||
+	    align_down(end - initrd->size, PAGE_SIZE) < floor)
+		return error_set(error,
+				 "initrd: %lluK do not fit between the kernel's end at 0x%llx and "
+				 "0x%llx; want more memory or a smaller initrd",
+				 (unsigned long long)(initrd->size / KIB),
+				 (unsigned long long)floor, (unsigned long long)end);
+	start = align_down(end - initrd->size, PAGE_SIZE);
+	header->ramdisk_image = (uint32_t)start;
+	header->ramdisk_size = (uint32_t)initrd->size;
+	if (!guest_memory_write(memory, start, initrd->data, initrd->size))
+		return error_set(error, "initrd: the place for it, 0x%llx, is not RAM",
+				 (unsigned long long)start);
+	return true;
+}
+
+static bool load_cmdline(struct setup_header *header, struct text cmdline,
+			 struct guest_memory *memory, struct error *error)
+{
+	uint64_t room = LAYOUT_CMDLINE_END - LAYOUT_CMDLINE - 1;
+	uint64_t limit = MIN(header->cmdline_size, room);
+
+	if (cmdline.length > limit)
+		return error_set(error,
+				 "cmdline: %zu characters; want at most the %llu that this kernel "
+				 "takes",
+				 cmdline.length, (unsigned long long)limit);
+	header->cmd_line_ptr = LAYOUT_CMDLINE;
+	if (!guest_memory_write(memory, LAYOUT_CMDLINE, cmdline.start, cmdline.length) ||
+	    !guest_memory_write(memory, LAYOUT_CMDLINE + cmdline.length, "", 1))
+		return error_set(error, "cmdline: no RAM at 0x%x for it", LAYOUT_CMDLINE);
+	return true;
+}
+
+static void fill_e820(struct zero_page *page, const struct guest_memory *memory)
+{
+	struct image_map map;
+
+	image_map(&map, memory);
+	page->e820_entries = (uint8_t)map.count;
+	for (unsigned i = 0; i < map.count; i++)
+		page->e820[i] =
+			(struct e820_entry){map.entry[i].gpa, map.entry[i].size, map.entry[i].type};
+}
+
+static bool write_zero_page(const struct kernel *kernel, struct guest_memory *memory, uint64_t rsdp,
+			    struct error *error)
+{
+	struct zero_page *page;
+
+	page = guest_memory_map(memory, LAYOUT_BOOT_PARAMS, sizeof(*page));
+	if (!page)
+		return error_set(error, "memory: no RAM at 0x%x for boot parameters",
+				 LAYOUT_BOOT_PARAMS);
+	memset(page, 0, sizeof(*page));
+	page->header = kernel->header;
+	page->header.type_of_loader = LOADER_UNDEFINED;
+	page->header.vid_mode = VIDEO_NORMAL;
+	page->header.code32_start = (uint32_t)kernel->load;
+	page->header.setup_data = 0;
+	page->acpi_rsdp_addr = rsdp;
+	fill_e820(page, memory);
+	return true;
+}
+
+static bool start_kernel(const struct kernel *kernel, struct guest_memory *memory,
+			 struct vcpu_start *start, struct error *error)
+{
+	enum { RSI = 6 };
+	bool ready = kernel->has_64 ? start_long64(start, memory, kernel->load + ENTRY_64, error)
+				    : start_protected32(start, memory, kernel->load, error);
+
+	start->gpr[RSI] = LAYOUT_BOOT_PARAMS;
+	return ready;
+}
+
+bool linux_load(const struct vm_config *config, struct guest_memory *memory, uint64_t rsdp,
+		struct vcpu_start *start, struct error *error)
+{
+	struct kernel kernel;
+
+	if (config->modules)
+		return error_set(error, "module: Linux takes no modules; want initrd instead");
+	if (!read_header(&kernel, &config->kernel, error) ||
+	    !find_code(&kernel, &config->kernel, error) || !place_kernel(&kernel, memory, error) ||
+	    !load_cmdline(&kernel.header, config->kernel.cmdline, memory, error) ||
+	    !load_initrd(&kernel.header, &kernel, &config->initrd, memory, error) ||
+	    !write_zero_page(&kernel, memory, rsdp, error))
+		return false;
+	if (!guest_memory_write(memory, kernel.load, kernel.code, kernel.code_size))
+		return error_set(error, "kernel: its place, 0x%llx, is not RAM",
+				 (unsigned long long)kernel.load);
+	return start_kernel(&kernel, memory, start, error);
+}
