@@ -102,7 +102,8 @@ class Boot:
         image.write(self.folder / "test.iso")
 
     def raw_line(self, image, line):
-        """`FILE WORDS`: a module2 line that nobody checks."""
+        """`FILE WORDS`: a module2 line that nobody checks; {x*9} is nine times x."""
+        line = re.sub(r"\{(.)\*(\d+)\}", lambda match: match[1] * int(match[2]), line)
         name, _, words = line.partition(" ")
         own = self.folder / name
         place = image.place(own if own.exists() else ROOT / name)

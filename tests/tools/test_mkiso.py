@@ -6,6 +6,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from soclelib import description
+
 MKISO = Path("tools/mkiso").resolve()
 
 
@@ -116,7 +118,16 @@ class Mkiso(unittest.TestCase):
 
     def test_bad_number(self):
         for bad in ("0", "-1", "two", "65", "1e3"):
-            self.refused(f"[a]\nkernel = kernel\ncpus = {bad}\n", "[a] cpus", "1 to 64")
+            self.refused(f"[a]\nkernel = kernel\ncpus = {bad}\n", "[a] cpus", "want a number")
+
+    def test_limits_are_those_of_the_hypervisor(self):
+        text = Path("vm/config.h").read_text()
+        limits = {name: int(value) for name, value in
+                  re.findall(r"#define CONFIG_(\w+)\s+(\d+)\b", text)}
+        self.assertEqual(description.CPUS_MAX, limits["CPUS_MAX"])
+        self.assertEqual(description.TIMEOUT_MAX, limits["TIMEOUT_MAX"])
+        self.assertTrue(description.NAME.match("a" * limits["NAME_MAX"]))
+        self.assertFalse(description.NAME.match("a" * (limits["NAME_MAX"] + 1)))
 
     def test_bad_boot(self):
         self.refused("[a]\nkernel = kernel\nboot = magic\n", "[a] boot", "linux, multiboot")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from soclelib import ini
 
+# As in vm/config.h.
+CPUS_MAX = 1
+TIMEOUT_MAX = 86400
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
 NAME_RULE = "1 to 31 letters, digits, '_' or '-', first a letter or digit"
 RESERVED = "socle"
@@ -80,9 +83,9 @@ def _text(value):
 # Settings become key=value words on the kernel's module line.
 SETTINGS = {
     "memory": _memory,
-    "cpus": lambda v: _number(v, 1, 64, "a number of virtual CPUs"),
+    "cpus": lambda v: _number(v, 1, CPUS_MAX, "a number of virtual CPUs"),
     "boot": _boot,
-    "timeout": lambda v: _number(v, 1, 86400, "seconds without progress"),
+    "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
 }
 VM_KEYS = ("kernel", "initrd", "module", "disk", "cmdline", *SETTINGS)
 REPEATABLE = ("module", "disk")
