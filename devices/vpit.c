@@ -196,7 +196,9 @@ static void count_written(struct vpit_counter *c, uint16_t value, uint64_t clock
 			value / 4096 * 1000;
 	c->reload = count % modulus(c) ? count % modulus(c) : modulus(c);
 	c->written = true;
-	if (!gate_triggers(c->mode) || (periodic(c->mode) && (!c->loaded || clock < c->start))) {
+	/* A load that the next clock will do anyway takes the new count. */
+	if (!gate_triggers(c->mode) || (c->loaded && clock < c->start) ||
+	    (periodic(c->mode) && !c->loaded)) {
 		load(c, clock);
 	} else {
 		c->pending = true;
