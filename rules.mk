@@ -19,7 +19,7 @@ CFLAGS := $(BARE) -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
 GUEST_CFLAGS := $(BARE) -mno-red-zone
 HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
-ASFLAGS := -g -F dwarf -w+all -Werror -I. -I$(B)/
+ASFLAGS := -g -F dwarf -w+all -Werror -I. -I$(B)/ -I$(B)/gen/
 LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096
 
 # The house: folders that run on the target, and those of them that are plain C (host tests too).
@@ -37,7 +37,8 @@ TARGET_O := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o
 PLAIN_O  := $(PLAIN_C:%.c=$(B)/host/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 OFFSETS  := $(wildcard vmx/offsets.c arch/x86_64/offsets.c)
-GEN      := $(B)/gen/font.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) $(if $(OFFSETS),$(B)/gen/offsets.inc)
+GEN      := $(B)/gen/font.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) \
+	$(if $(OFFSETS),$(B)/gen/offsets.inc)
 
 # A unit test's libraries beyond cmocka: LIBS_test_X.
 LIBS_test_insn := -lZydis
