@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* What a kernel file is taken for, and the memory map that guests are told. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bits.h"
+#include "vm/image.h"
+#include "vm/image_map.h"
+
+static void put(uint8_t *at, unsigned offset, uint32_t value)
+{
+	memcpy(at + offset, &value, sizeof(value));
+}
+
+/* From a copy of its very size, so that a sanitizer sees a read beyond its end. */
+static enum image_kind kind_of(const uint8_t *data, size_t size)
+{
+	uint8_t *exact = malloc(size ? size : 1);
+	enum image_kind kind;
+
+	memcpy(exact, data, size);
+	kind = image_recognise(exact, size);
+	free(exact);
+	return kind;
+}
+
+static void refused(const uint8_t *data, size_t size, const char *word)
+{
+	struct guest_memory memory = {0};
+	struct vm_config config = {.kernel = {.data = data, .size = size}};
+	struct vcpu_start start;
+	struct error error;
+
+	assert_false(image_load(&config, &memory, 0, &start, &error));
+	assert_non_null(strstr(error.text, "kernel: "));
+	if (!strstr(error.text, word) || !strstr(error.text, "want a bzImage"))
+		fail_msg("'%s' should name '%s'", error.text, word);
+}
+
+static void test_unknown(void **state)
+{
+	uint8_t data[40000] = {0};
+
+	(void)state;
+	for (size_t size = 0; size < 600; size++)
+		assert_int_equal(kind_of(data, size), IMAGE_UNKNOWN);
+	assert_int_equal(kind_of(data, sizeof(data)), IMAGE_UNKNOWN);
+	refused(data, sizeof(data), "no kernel");
+	refused(data, 1, "no kernel");
+	refused((const uint8_t *)"#!/bin/sh\n", 10, "no kernel");
+}
+
+static void test_named(void **state)
+{
+	uint8_t data[40000] = {0};
+
+	(void)state;
+	memcpy(data,
+	       "\x7f"
+	       "ELF",
+	       4);
+	assert_int_equal(kind_of(data, 4), IMAGE_ELF);
+	assert_int_equal(kind_of(data, 3), IMAGE_UNKNOWN);
+	refused(data, sizeof(data), "ELF");
+	put(data, 32768 - 16, 0xE85250D6);
+	put(data, 32768 - 8, 16);
+	put(data, 32768 - 4, 0u - 0xE85250D6 - 16);
+	assert_int_equal(kind_of(data, sizeof(data)), IMAGE_MULTIBOOT2);
+	refused(data, sizeof(data), "Multiboot2");
+	put(data, 32768 - 8, 17);
+	assert_int_equal(kind_of(data, sizeof(data)), IMAGE_ELF);
+}
+
+static struct guest_memory memory_of(const struct guest_extent *extents, unsigned count)
+{
+	struct guest_memory memory = {.extents = count};
+
+	memcpy(memory.extent, extents, count * sizeof(*extents));
+	return memory;
+}
+
+static void test_map(void **state)
+{
+	const struct guest_extent extents[] = {{0, 2 * MIB, NULL},
+					       {2 * MIB, 6 * MIB, NULL},
+					       {10 * MIB, MIB, NULL},
+					       {GUEST_HIGH_BASE, GIB, NULL}};
+	struct guest_memory memory = memory_of(extents, 4);
+	struct image_map map;
+
+	(void)state;
+	image_map(&map, &memory);
+	assert_int_equal(map.count, 7);
+	/* Extents that touch are one piece of RAM, others are not. */
+	assert_int_equal(map.entry[4].gpa, MIB);
+	assert_int_equal(map.entry[4].size, 7 * MIB);
+	assert_int_equal(map.entry[5].gpa, 10 * MIB);
+	assert_int_equal(map.entry[6].gpa, GUEST_HIGH_BASE);
+	assert_int_equal(map.entry[6].type, MAP_RAM);
+	for (unsigned i = 1; i < map.count; i++)
+		assert_true(map.entry[i - 1].gpa + map.entry[i - 1].size <= map.entry[i].gpa);
+	assert_int_equal(image_ram_end(&memory), 8 * MIB);
+}
+
+static void test_map_full(void **state)
+{
+	struct guest_memory memory = {.extents = GUEST_EXTENTS_MAX};
+	struct image_map map;
+
+	(void)state;
+	for (unsigned i = 0; i < GUEST_EXTENTS_MAX; i++)
+		memory.extent[i] = (struct guest_extent){i * 2 * MIB, MIB, NULL};
+	memory.extent[0].size = MIB + 4096;
+	image_map(&map, &memory);
+	assert_int_equal(map.count, GUEST_EXTENTS_MAX + 4);
+	assert_int_equal(map.entry[map.count - 1].gpa, 30 * MIB);
+}
+
+static void test_ram_end(void **state)
+{
+	const struct guest_extent whole[] = {{0, GUEST_LOW_MAX, NULL},
+					     {GUEST_HIGH_BASE, GIB, NULL}};
+	const struct guest_extent low[] = {{0, 512 * KIB, NULL}};
+	struct guest_memory memory = memory_of(whole, 2);
+
+	(void)state;
+	assert_int_equal(image_ram_end(&memory), GUEST_LOW_MAX);
+	memory = memory_of(low, 1);
+	assert_int_equal(image_ram_end(&memory), MIB);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_named),
+		cmocka_unit_test(test_map),	cmocka_unit_test(test_map_full),
+		cmocka_unit_test(test_ram_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
