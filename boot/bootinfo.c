@@ -130,7 +130,8 @@ static bool parse_memory_map(struct bootinfo *info, const struct payload *p, str
 
 		memcpy(&entry, p->data + at, sizeof(entry));
 		if (entry.length > UINT64_MAX - entry.base)
-			return error_set(error, "memory map entry at 0x%lx wraps around", entry.base);
+			return error_set(error, "memory map entry at 0x%lx wraps around",
+					 entry.base);
 		if (info->memories == BOOT_MEMORY_MAX)
 			return error_set(error, "more than %u memory map entries", BOOT_MEMORY_MAX);
 		info->memory[info->memories++] =
@@ -239,7 +240,8 @@ bool bootinfo_parse(struct bootinfo *info, const void *data, size_t limit, uint6
 		return error_set(error, "boot information has no room for its header");
 	memcpy(&header, data, sizeof(header));
 	if (header.total_size < sizeof(header) + sizeof(struct tag) || header.total_size > limit)
-		return error_set(error, "boot information claims %u bytes, between %lu and %lu are right",
+		return error_set(error,
+				 "boot information claims %u bytes, between %lu and %lu are right",
 				 header.total_size, sizeof(header) + sizeof(struct tag), limit);
 	info->start = start;
 	info->end = start + header.total_size;

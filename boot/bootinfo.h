@@ -31,8 +31,8 @@ enum boot_screen { BOOT_SCREEN_NONE, BOOT_SCREEN_TEXT, BOOT_SCREEN_RGB };
 struct boot_framebuffer {
 	enum boot_screen kind;
 	uint64_t address;
-	uint32_t pitch;	 /* bytes in a row */
-	uint32_t width;	 /* pixels, or characters of a text screen */
+	uint32_t pitch; /* bytes in a row */
+	uint32_t width; /* pixels, or characters of a text screen */
 	uint32_t height;
 	uint8_t depth; /* bits in a pixel: 15, 16, 24 or 32 */
 	uint8_t red_shift, red_size, green_shift, green_size, blue_shift, blue_size;

@@ -68,10 +68,8 @@ static void free_below(struct ept *ept, uint64_t entry, unsigned level)
 bool ept_init(struct ept *ept, unsigned largest_level, bool dirty_flags, const struct ept_ops *ops,
 	      void *ctx)
 {
-	*ept = (struct ept){.largest_level = largest_level,
-			    .dirty_flags = dirty_flags,
-			    .ops = ops,
-			    .ctx = ctx};
+	*ept = (struct ept){
+		.largest_level = largest_level, .dirty_flags = dirty_flags, .ops = ops, .ctx = ctx};
 	ept->root = (uint64_t)alloc_table(ept);
 	return ept->root != 0;
 }

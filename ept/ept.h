@@ -14,10 +14,10 @@
 
 #include "lib/x86.h"
 
-#define EPT_READ  BIT(0)
-#define EPT_WRITE BIT(1)
-#define EPT_EXEC  BIT(2)
-#define EPT_RWX	  (EPT_READ | EPT_WRITE | EPT_EXEC)
+#define EPT_READ   BIT(0)
+#define EPT_WRITE  BIT(1)
+#define EPT_EXEC   BIT(2)
+#define EPT_RWX	   (EPT_READ | EPT_WRITE | EPT_EXEC)
 
 #define EPT_LEVELS 4
 /* Guest-physical addresses have at most this many bits with 4 levels. */

@@ -7,21 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BIT(n)		 (1ULL << (n))
+#define BIT(n) (UINT64_C(1) << (n))
 /* Bits hi..lo set, both included; 0 <= lo <= hi <= 63. */
-#define BITS(hi, lo)	 ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
-#define ARRAY_SIZE(a)	 (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)	 ((a) < (b) ? (a) : (b))
-#define MAX(a, b)	 ((a) > (b) ? (a) : (b))
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define BITS(hi, lo)		      ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
+#define ARRAY_SIZE(a)		      (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)		      ((a) < (b) ? (a) : (b))
+#define MAX(a, b)		      ((a) > (b) ? (a) : (b))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
-#define KIB (1ULL << 10)
-#define MIB (1ULL << 20)
-#define GIB (1ULL << 30)
+#define KIB			      (UINT64_C(1) << 10)
+#define MIB			      (UINT64_C(1) << 20)
+#define GIB			      (UINT64_C(1) << 30)
 
-#define PAGE_SIZE    4096ULL
-#define PAGE_SIZE_2M (2 * MIB)
-#define PAGE_SIZE_1G (1 * GIB)
+#define PAGE_SIZE		      UINT64_C(4096)
+#define PAGE_SIZE_2M		      (2 * MIB)
+#define PAGE_SIZE_1G		      (1 * GIB)
 
 /* The field hi..lo of value, shifted down to bit 0. */
 static inline uint64_t bits_get(uint64_t value, unsigned hi, unsigned lo)
@@ -54,7 +54,7 @@ static inline bool range_within(uint64_t start, uint64_t length, uint64_t limit)
 /* All ones in the low `bytes` bytes; bytes is 1..8. */
 static inline uint64_t mask_bytes(unsigned bytes)
 {
-	return ~0ULL >> (64 - 8 * bytes);
+	return ~UINT64_C(0) >> (64 - 8 * bytes);
 }
 
 #endif

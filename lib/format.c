@@ -140,13 +140,9 @@ static void convert(struct out *out, struct spec *spec, char conversion, va_list
 	case 'u': put_integer(out, spec, unsigned_arg(spec, args), 10, false); return;
 	case 'X': spec->upper = true; /* fall through */
 	case 'x': put_integer(out, spec, unsigned_arg(spec, args), 16, false); return;
-	case 'p':
-		put_integer(out, spec, (uintptr_t)va_arg(*args, void *), 16, false);
-		return;
+	case 'p': put_integer(out, spec, (uintptr_t)va_arg(*args, void *), 16, false); return;
 	case '%': put(out, '%'); return;
-	default:
-		put(out, '%');
-		put(out, conversion);
+	default: put(out, '%'); put(out, conversion);
 	}
 }
 

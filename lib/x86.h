@@ -9,17 +9,17 @@
 
 #include "lib/bits.h"
 
-#define CR0_PE BIT(0)
-#define CR0_MP BIT(1)
-#define CR0_EM BIT(2)
-#define CR0_TS BIT(3)
-#define CR0_ET BIT(4)
-#define CR0_NE BIT(5)
-#define CR0_WP BIT(16)
-#define CR0_AM BIT(18)
-#define CR0_NW BIT(29)
-#define CR0_CD BIT(30)
-#define CR0_PG BIT(31)
+#define CR0_PE	       BIT(0)
+#define CR0_MP	       BIT(1)
+#define CR0_EM	       BIT(2)
+#define CR0_TS	       BIT(3)
+#define CR0_ET	       BIT(4)
+#define CR0_NE	       BIT(5)
+#define CR0_WP	       BIT(16)
+#define CR0_AM	       BIT(18)
+#define CR0_NW	       BIT(29)
+#define CR0_CD	       BIT(30)
+#define CR0_PG	       BIT(31)
 
 #define CR4_VME	       BIT(0)
 #define CR4_PVI	       BIT(1)
@@ -42,20 +42,20 @@
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 
-#define RFLAGS_CF    BIT(0)
-#define RFLAGS_FIXED BIT(1)
-#define RFLAGS_TF    BIT(8)
-#define RFLAGS_IF    BIT(9)
-#define RFLAGS_DF    BIT(10)
-#define RFLAGS_NT    BIT(14)
-#define RFLAGS_RF    BIT(16)
-#define RFLAGS_VM    BIT(17)
-#define RFLAGS_AC    BIT(18)
+#define RFLAGS_CF      BIT(0)
+#define RFLAGS_FIXED   BIT(1)
+#define RFLAGS_TF      BIT(8)
+#define RFLAGS_IF      BIT(9)
+#define RFLAGS_DF      BIT(10)
+#define RFLAGS_NT      BIT(14)
+#define RFLAGS_RF      BIT(16)
+#define RFLAGS_VM      BIT(17)
+#define RFLAGS_AC      BIT(18)
 
-#define EFER_SCE BIT(0)
-#define EFER_LME BIT(8)
-#define EFER_LMA BIT(10)
-#define EFER_NXE BIT(11)
+#define EFER_SCE       BIT(0)
+#define EFER_LME       BIT(8)
+#define EFER_LMA       BIT(10)
+#define EFER_NXE       BIT(11)
 
 /* Exception vectors. */
 enum {
@@ -138,9 +138,9 @@ enum {
 #define MSR_KERNEL_GS_BASE   0xc0000102
 #define MSR_TSC_AUX	     0xc0000103
 
-#define APIC_BASE_BSP	 BIT(8)
-#define APIC_BASE_X2APIC BIT(10)
-#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_BSP	     BIT(8)
+#define APIC_BASE_X2APIC     BIT(10)
+#define APIC_BASE_ENABLE     BIT(11)
 
 /* Memory types, as in MTRRs, PAT and EPT entries. */
 enum memory_type {

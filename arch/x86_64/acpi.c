@@ -89,7 +89,7 @@ struct madt_override {
 enum { MADT_IOAPIC = 1, MADT_OVERRIDE = 2 };
 
 /* Fields of the override's flags: 0 is 'as the bus does'. */
-#define POLARITY(flags)	    ((flags) & 3)
+#define POLARITY(flags)	    ((flags)&3)
 #define POLARITY_ACTIVE_LOW 3
 #define TRIGGER(flags)	    ((flags) >> 2 & 3)
 #define TRIGGER_LEVEL	    3
@@ -202,10 +202,10 @@ struct acpi_irq acpi_isa_irq(uint8_t irq)
 
 	while ((o = madt_next(o, MADT_OVERRIDE, sizeof(*o))))
 		if (o->irq == irq)
-			return (struct acpi_irq){
-				.gsi = o->gsi,
-				.level = TRIGGER(o->flags) == TRIGGER_LEVEL,
-				.active_low = POLARITY(o->flags) == POLARITY_ACTIVE_LOW};
+			return (struct acpi_irq){.gsi = o->gsi,
+						 .level = TRIGGER(o->flags) == TRIGGER_LEVEL,
+						 .active_low =
+							 POLARITY(o->flags) == POLARITY_ACTIVE_LOW};
 	return (struct acpi_irq){.gsi = irq};
 }
 
@@ -285,8 +285,8 @@ void acpi_poweroff(void)
 	if (!acpi.fadt || !find_s5(&type_a, &type_b))
 		return;
 	/* Firmware in legacy mode ignores the sleep registers: ask for ACPI mode first. */
-	if (!(inw((uint16_t)acpi.fadt->pm1a_control) & PM1_SCI_ENABLE) &&
-	    acpi.fadt->smi_command && acpi.fadt->acpi_enable) {
+	if (!(inw((uint16_t)acpi.fadt->pm1a_control) & PM1_SCI_ENABLE) && acpi.fadt->smi_command &&
+	    acpi.fadt->acpi_enable) {
 		outb((uint16_t)acpi.fadt->smi_command, acpi.fadt->acpi_enable);
 		for (unsigned i = 0; i < 1000000; i++)
 			if (inw((uint16_t)acpi.fadt->pm1a_control) & PM1_SCI_ENABLE)

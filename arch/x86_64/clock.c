@@ -13,11 +13,11 @@
 #include "lib/bits.h"
 #include "lib/log.h"
 
-#define PM_TIMER_HZ    3579545
-#define PM_TIMER_MASK  0xffffff
-#define PIT_HZ	       1193182
-#define MEASURE_HZ     100 /* over 10 ms */
-#define MEASURE_LIMIT  1000000
+#define PM_TIMER_HZ   3579545
+#define PM_TIMER_MASK 0xffffff
+#define PIT_HZ	      1193182
+#define MEASURE_HZ    100 /* over 10 ms */
+#define MEASURE_LIMIT 1000000
 
 enum { PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43, PORT_61 = 0x61 };
 #define PIT_CHANNEL2_MODE0 0xb0 /* both bytes, interrupt on terminal count */
@@ -164,7 +164,7 @@ uint64_t clock_epoch(void)
 	read_time(field);
 	b = cmos_read(RTC_B);
 	pm = !(b & RTC_B_24H) && (field[2] & HOURS_PM);
-	field[2] &= (uint8_t)~(b & RTC_B_24H ? 0 : HOURS_PM);
+	field[2] &= (uint8_t) ~(b & RTC_B_24H ? 0 : HOURS_PM);
 	if (!(b & RTC_B_BINARY))
 		for (unsigned i = 0; i < RTC_FIELDS; i++)
 			field[i] = (uint8_t)((field[i] >> 4) * 10 + (field[i] & 15));
@@ -173,5 +173,7 @@ uint64_t clock_epoch(void)
 	if (field[3] < 1 || field[3] > 31 || field[4] < 1 || field[4] > 12)
 		return 0;
 	return ((days_from_date(2000u + field[5], field[4], field[3]) * 24 + field[2]) * 60 +
-		field[1]) * 60 + field[0];
+		field[1]) *
+		       60 +
+	       field[0];
 }

@@ -77,16 +77,16 @@ static inline void outw(uint16_t port, uint16_t value)
 	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-#define DEFINE_CR(n)                                                                               \
-	static inline uint64_t read_cr##n(void)                                                    \
-	{                                                                                          \
-		uint64_t value;                                                                    \
-		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                 \
-		return value;                                                                      \
-	}                                                                                          \
-	static inline void write_cr##n(uint64_t value)                                             \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                     \
+#define DEFINE_CR(n)                                                               \
+	static inline uint64_t read_cr##n(void)                                    \
+	{                                                                          \
+		uint64_t value;                                                    \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory"); \
+		return value;                                                      \
+	}                                                                          \
+	static inline void write_cr##n(uint64_t value)                             \
+	{                                                                          \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");     \
 	}
 
 DEFINE_CR(0)

@@ -9,14 +9,14 @@
 
 enum { PIC1_COMMAND = 0x20, PIC1_DATA = 0x21, PIC2_COMMAND = 0xa0, PIC2_DATA = 0xa1 };
 
-#define ICW1_INIT_ICW4 0x11
-#define ICW4_8086      0x01
-#define PIC_BASE       0x20 /* vectors 0x20..0x2f, for spurious ones only */
+#define ICW1_INIT_ICW4	 0x11
+#define ICW4_8086	 0x01
+#define PIC_BASE	 0x20 /* vectors 0x20..0x2f, for spurious ones only */
 
-#define IOAPIC_SELECT  (0x00 / 4)
-#define IOAPIC_WINDOW  (0x10 / 4)
-#define IOAPIC_VERSION 0x01
-#define IOAPIC_ENTRY   0x10
+#define IOAPIC_SELECT	 (0x00 / 4)
+#define IOAPIC_WINDOW	 (0x10 / 4)
+#define IOAPIC_VERSION	 0x01
+#define IOAPIC_ENTRY	 0x10
 
 #define ENTRY_ACTIVE_LOW BIT(13)
 #define ENTRY_LEVEL	 BIT(15)

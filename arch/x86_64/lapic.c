@@ -22,14 +22,14 @@ enum {
 	APIC_TIMER_DIVIDE = 0x3e,
 };
 
-#define SVR_ENABLE	   BIT(8)
-#define LVT_MASKED	   BIT(16)
-#define LVT_TSC_DEADLINE   BIT(18)
-#define LVT_NMI		   (4 << 8)
-#define DIVIDE_BY_1	   0x0b
-#define CPUID_1_ECX_X2APIC BIT(21)
+#define SVR_ENABLE		 BIT(8)
+#define LVT_MASKED		 BIT(16)
+#define LVT_TSC_DEADLINE	 BIT(18)
+#define LVT_NMI			 (4 << 8)
+#define DIVIDE_BY_1		 0x0b
+#define CPUID_1_ECX_X2APIC	 BIT(21)
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
-#define CALIBRATION_HZ	   100 /* measure over 10 ms */
+#define CALIBRATION_HZ		 100 /* measure over 10 ms */
 
 static struct {
 	bool x2apic;

@@ -9,24 +9,24 @@
 #include "lib/string.h"
 #include "lib/x86.h"
 
-#define PTE_PRESENT  BIT(0)
-#define PTE_WRITE    BIT(1)
-#define PTE_PWT	     BIT(3)
-#define PTE_PCD	     BIT(4)
-#define PTE_ACCESSED BIT(5)
-#define PTE_DIRTY    BIT(6)
-#define PTE_LARGE    BIT(7)
-#define PTE_NX	     BIT(63)
-#define PTE_ADDRESS  BITS(51, 12)
+#define PTE_PRESENT	     BIT(0)
+#define PTE_WRITE	     BIT(1)
+#define PTE_PWT		     BIT(3)
+#define PTE_PCD		     BIT(4)
+#define PTE_ACCESSED	     BIT(5)
+#define PTE_DIRTY	     BIT(6)
+#define PTE_LARGE	     BIT(7)
+#define PTE_NX		     BIT(63)
+#define PTE_ADDRESS	     BITS(51, 12)
 
-#define LEVELS	 4
-#define ENTRIES	 512
-#define LIMIT_4G (4 * GIB)
+#define LEVELS		     4
+#define ENTRIES		     512
+#define LIMIT_4G	     (4 * GIB)
 
-#define CPUID_7_EBX_SMEP      BIT(7)
-#define CPUID_7_EBX_SMAP      BIT(20)
-#define CPUID_7_ECX_UMIP      BIT(2)
-#define CPUID_81_EDX_PAGE_1G  BIT(26)
+#define CPUID_7_EBX_SMEP     BIT(7)
+#define CPUID_7_EBX_SMAP     BIT(20)
+#define CPUID_7_ECX_UMIP     BIT(2)
+#define CPUID_81_EDX_PAGE_1G BIT(26)
 
 static struct {
 	struct frames *frames;

@@ -16,7 +16,7 @@
 #define SELECTOR_TSS  0x18
 #define GDT_ENTRIES   5 /* null, code, data, TSS (two) */
 
-#define STACK_SIZE (4 * PAGE_SIZE)
+#define STACK_SIZE    (4 * PAGE_SIZE)
 
 /* Index + 1 is the IST number in the IDT; 0 means the stack in use. */
 enum { IST_NONE, IST_DF, IST_NMI, IST_MC, IST_COUNT };

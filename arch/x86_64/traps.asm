@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: MIT
-; Interrupt gates: one stub for each vector, one common path to C and back; MSR accesses that may
+; Interrupt gates: one stub for each vector, one enter_c path to C and back; MSR accesses that may
 ; fault.
 bits 64
 default rel
@@ -18,11 +18,11 @@ stub_ %+ v:
 	push 0
 %endif
 	push v
-	jmp common
+	jmp enter_c
 %assign v v + 1
 %endrep
 
-common:
+enter_c:
 	push rax
 	push rcx
 	push rdx

@@ -21,21 +21,21 @@ enum {
 	UART_SCRATCH = 7,
 };
 
-#define IER_RECEIVE	BIT(0)
-#define IER_TRANSMIT	BIT(1)
+#define IER_RECEIVE	 BIT(0)
+#define IER_TRANSMIT	 BIT(1)
 #define FCR_ENABLE_RESET 0x07
-#define FCR_TRIGGER_8	0x80
-#define LCR_8N1		0x03
-#define LCR_DLAB	0x80
+#define FCR_TRIGGER_8	 0x80
+#define LCR_8N1		 0x03
+#define LCR_DLAB	 0x80
 #define MCR_DTR_RTS_OUT2 0x0b
-#define LSR_DATA_READY	BIT(0)
-#define LSR_THRE	BIT(5)
-#define LSR_IDLE	BIT(6)
-#define DIVISOR_115200	1
-#define FIFO_SIZE	16
+#define LSR_DATA_READY	 BIT(0)
+#define LSR_THRE	 BIT(5)
+#define LSR_IDLE	 BIT(6)
+#define DIVISOR_115200	 1
+#define FIFO_SIZE	 16
 
-#define TX_RING 16384
-#define RX_RING 1024
+#define TX_RING		 16384
+#define RX_RING		 1024
 
 /* Free-running indices; the difference is the fill. */
 static struct {
@@ -157,4 +157,9 @@ size_t uart_room(void)
 int uart_get(void)
 {
 	return uart.rx_tail == uart.rx_head ? -1 : uart.rx[uart.rx_tail++ % RX_RING];
+}
+
+bool uart_waiting(void)
+{
+	return uart.rx_tail != uart.rx_head;
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/* Setting up the machine. */
+#include "boot/machine.h"
+
+#include "arch/x86_64/acpi.h"
+#include "arch/x86_64/clock.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
+#include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/lapic.h"
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/screen.h"
+#include "arch/x86_64/traps.h"
+#include "arch/x86_64/uart.h"
+#include "lib/log.h"
+#include "lib/mtrr.h"
+#include "lib/string.h"
+#include "lib/x86.h"
+
+#define LOW_MEMORY	  MIB
+#define VGA_START	  0xA0000
+#define VGA_END		  0xC0000
+#define MTRRCAP_VCNT(cap) bits_get(cap, 7, 0)
+#define CPUID_1_EDX_MTRR  BIT(12)
+#define CANONICAL_LIMIT	  BIT(46) /* the identity map lies in the lower half */
+
+extern const uint8_t image_start[], text_end[], rodata_end[], image_end[];
+
+static struct frames frames;
+static struct mtrr mtrr;
+static struct vm_host host;
+static bool mid_line; /* a guest's last byte on the console was no newline */
+
+static void console_put_byte(uint8_t byte)
+{
+	char text = (char)byte;
+
+	mid_line = byte != '\n' && (mid_line || byte != '\r');
+	uart_put(byte);
+	screen_sink(&text, 1);
+}
+
+static void log_to_uart(const char *text, size_t length)
+{
+	if (mid_line)
+		uart_sink("\n", 1);
+	mid_line = false;
+	uart_sink(text, length);
+}
+
+static uint64_t console_room(void)
+{
+	return uart_room();
+}
+
+void machine_init_console(void)
+{
+	if (uart_init())
+		log_add_sink(log_to_uart);
+}
+
+/* GRUB's map may have entries that overlap; what is not available anywhere counts. */
+static void find_memory(const struct bootinfo *info)
+{
+	for (unsigned i = 0; i < info->memories; i++)
+		if (info->memory[i].available)
+			frames_add(&frames, info->memory[i].start,
+				   MIN(info->memory[i].end, CANONICAL_LIMIT));
+	for (unsigned i = 0; i < info->memories; i++)
+		if (!info->memory[i].available)
+			frames_remove(&frames, info->memory[i].start, info->memory[i].end);
+}
+
+static void keep_ours(const struct bootinfo *info)
+{
+	frames_remove(&frames, 0, LOW_MEMORY);
+	frames_remove(&frames, (uint64_t)image_start, (uint64_t)image_end);
+	frames_remove(&frames, info->start, info->end);
+	for (unsigned i = 0; i < info->modules; i++)
+		frames_remove(&frames, info->module[i].start, info->module[i].end);
+}
+
+static bool map_memory(const struct bootinfo *info)
+{
+	const struct pcpu *pcpu = pcpu_self();
+	uint64_t guard = (uint64_t)pcpu->stack->guard;
+	bool ok = true;
+
+	for (unsigned i = 0; i < info->memories; i++)
+		if (info->memory[i].available)
+			ok &= paging_set(info->memory[i].start,
+					 MIN(info->memory[i].end, CANONICAL_LIMIT), PAGING_RW);
+	ok &= paging_set(VGA_START, VGA_END, PAGING_DEVICE);
+	ok &= paging_set((uint64_t)image_start, (uint64_t)text_end, PAGING_RX);
+	ok &= paging_set((uint64_t)text_end, (uint64_t)rodata_end, PAGING_RO);
+	ok &= paging_set((uint64_t)rodata_end, (uint64_t)image_end, PAGING_RW);
+	ok &= paging_set(0, PAGE_SIZE, PAGING_NONE);
+	ok &= paging_set(guard, guard + PAGE_SIZE, PAGING_NONE);
+	for (unsigned i = 1; i < IST_COUNT; i++) {
+		guard = (uint64_t)pcpu->ist_stack[i]->guard;
+		ok &= paging_set(guard, guard + PAGE_SIZE, PAGING_NONE);
+	}
+	if (lapic_page())
+		ok &= paging_map_device(lapic_page(), PAGE_SIZE);
+	return ok;
+}
+
+static void read_mtrrs(void)
+{
+	if (!(cpuid(1, 0).edx & CPUID_1_EDX_MTRR))
+		return;
+	mtrr.def_type = rdmsr(MSR_MTRR_DEF_TYPE);
+	mtrr.count = (unsigned)MIN(MTRRCAP_VCNT(rdmsr(MSR_MTRRCAP)), MTRR_VARIABLE_MAX);
+	for (unsigned i = 0; i < mtrr.count; i++) {
+		mtrr.variable[i].base = rdmsr(MSR_MTRR_PHYSBASE0 + 2 * i);
+		mtrr.variable[i].mask = rdmsr(MSR_MTRR_PHYSBASE0 + 2 * i + 1);
+	}
+}
+
+static enum memory_type memory_type(uint64_t start, uint64_t end)
+{
+	return mtrr_type(&mtrr, start, end);
+}
+
+bool machine_init_memory(const struct bootinfo *info, struct error *error)
+{
+	find_memory(info);
+	keep_ours(info);
+	paging_init(&frames);
+	if (!map_memory(info))
+		return error_set(error,
+				 "no memory for Socle's own page tables: the memory map has "
+				 "%luM available",
+				 frames_total(&frames) / MIB);
+	paging_activate();
+	fpu_init();
+	read_mtrrs();
+	log_debug("memory: %luM free in %u ranges", frames_total(&frames) / MIB, frames.count);
+	return true;
+}
+
+void machine_init_screen(const struct boot_framebuffer *fb)
+{
+	const struct screen_pixel pixel = {
+		.bits = fb->depth,
+		.red_shift = fb->red_shift,
+		.red_size = fb->red_size,
+		.green_shift = fb->green_shift,
+		.green_size = fb->green_size,
+		.blue_shift = fb->blue_shift,
+		.blue_size = fb->blue_size,
+	};
+	uint64_t size = (uint64_t)fb->pitch * fb->height;
+	bool ok = false;
+
+	if (fb->kind == BOOT_SCREEN_NONE || !paging_map_device(fb->address, size))
+		return;
+	if (fb->kind == BOOT_SCREEN_TEXT)
+		ok = screen_init_text(fb->address, fb->pitch, fb->width, fb->height);
+	else
+		ok = screen_init_pixels(fb->address, fb->pitch, fb->width, fb->height, &pixel);
+	if (ok)
+		log_add_sink(screen_sink);
+}
+
+/* The console's bytes come by interrupt; where no IOAPIC can deliver it they go out one by one. */
+static void init_console_interrupt(void)
+{
+	traps_set_irq(VECTOR_UART, uart_irq);
+	if (ioapic_route_isa(UART_ISA_IRQ, VECTOR_UART, lapic_id()))
+		uart_set_queued();
+	else
+		log_warn("console: no IOAPIC routes ISA IRQ %u: no input from the serial line",
+			 UART_ISA_IRQ);
+}
+
+bool machine_init_devices(const struct bootinfo *info, const struct options *options,
+			  struct error *error)
+{
+	bool tsc_deadline = !options_without(options, "tsc-deadline");
+
+	(void)error;
+	if (!info->have_rsdp || !acpi_init(info->rsdp, info->rsdp_size))
+		log_warn("ACPI: no sound root table: no console input, no power-off");
+	pic_disable();
+	lapic_init();
+	boot_pcpu.apic_id = lapic_id();
+	host = (struct vm_host){
+		.frames = &frames,
+		.memory_type = memory_type,
+		.console_put = console_put_byte,
+		.console_room = console_room,
+		.hz = clock_init(),
+		.epoch = clock_epoch(),
+		.boot_tsc = rdtsc(),
+	};
+	lapic_timer_init(host.hz, tsc_deadline);
+	init_console_interrupt();
+	return true;
+}
+
+struct vm_host *machine_host(void)
+{
+	return &host;
+}
+
+_Noreturn void machine_end(enum at_end at_end)
+{
+	uart_set_synchronous();
+	uart_flush();
+	if (at_end == AT_END_POWEROFF) {
+		acpi_poweroff();
+		log_error("power-off by ACPI did not work: switch the machine off by hand");
+	} else if (at_end == AT_END_REBOOT) {
+		acpi_reboot();
+		log_error("reset did not work: reset the machine by hand");
+	}
+	uart_flush();
+	cpu_halt_forever();
+}

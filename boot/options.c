@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Boot options. */
+#include "boot/options.h"
+
+#include <stddef.h>
+
+#include "lib/bits.h"
+#include "lib/format.h"
+#include "lib/string.h"
+
+static bool parse_at_end(struct options *options, const char *value)
+{
+	static const char *const words[] = {
+		[AT_END_WAIT] = "wait", [AT_END_POWEROFF] = "poweroff", [AT_END_REBOOT] = "reboot"};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(value, words[i]) == 0) {
+			options->at_end = (enum at_end)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_option(struct options *options, const char *key, const char *value,
+			 struct error *error)
+{
+	if (strcmp(key, "at-end") == 0)
+		return parse_at_end(options, value) ||
+		       error_set(error, "boot option at-end=%s: poweroff, reboot or wait is right",
+				 value);
+	if (strcmp(key, "log") == 0)
+		return log_level_parse(value, &options->log) ||
+		       error_set(error, "boot option log=%s: error, warn, info or debug is right",
+				 value);
+	if (strcmp(key, "without") == 0) {
+		format(options->without, sizeof(options->without), "%s", value);
+		return true;
+	}
+	return error_set(error,
+			 "boot option %s: unknown; known are at-end=, log= and without=", key);
+}
+
+bool options_parse(struct options *options, const char *cmdline, struct error *error)
+{
+	bool ok = true;
+
+	*options = (struct options){.at_end = AT_END_WAIT, .log = LOG_INFO};
+	while (*cmdline) {
+		char word[192];
+		size_t length = 0;
+		char *value;
+
+		while (cmdline[length] && cmdline[length] != ' ')
+			length++;
+		format(word, sizeof(word), "%.*s", (int)length, cmdline);
+		cmdline += length;
+		while (*cmdline == ' ')
+			cmdline++;
+		value = strchr(word, '=');
+		if (value)
+			*value++ = '\0';
+		/* One bad word does not undo the others: at-end must count even then. */
+		if (word[0] && !parse_option(options, word, value ? value : "", error))
+			ok = false;
+	}
+	return ok;
+}
+
+bool options_without(const struct options *options, const char *word)
+{
+	const char *at = options->without;
+	size_t length = strlen(word);
+
+	while (at && *at) {
+		if (strncmp(at, word, length) == 0 && (at[length] == ',' || !at[length]))
+			return true;
+		at = strchr(at, ',');
+		if (at)
+			at++;
+	}
+	return false;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Socle's own command line: words of the form key=value after multiboot2's file name. */
+#ifndef BOOT_OPTIONS_H
+#define BOOT_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "lib/error.h"
+#include "lib/log.h"
+
+enum at_end { AT_END_WAIT, AT_END_POWEROFF, AT_END_REBOOT };
+
+struct options {
+	enum at_end at_end;
+	enum log_level log;
+	char without[160]; /* CPU features to do without: see vmx_caps_init */
+};
+
+/* Defaults for what is not given. False: a word is unknown or its value is; `error` names it. */
+bool options_parse(struct options *options, const char *cmdline, struct error *error);
+
+/* Whether `word` is in options->without. */
+bool options_without(const struct options *options, const char *word);
+
+#endif

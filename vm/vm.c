@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* Making, ending and unmaking a VM. */
+#include "vm/vm.h"
+
+#include <stdarg.h>
+
+#include "lib/format.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "vm/firmware.h"
+#include "vm/image.h"
+
+/* Room left for page tables and vCPU structures when all memory is asked for. */
+#define MEMORY_RESERVE (4 * MIB)
+
+static uint64_t alloc_table_page(void *ctx)
+{
+	struct vm *vm = ctx;
+	uint64_t page = frames_alloc(vm->host->frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+
+	return page == FRAMES_NONE ? 0 : page;
+}
+
+static void free_table_page(void *ctx, uint64_t page)
+{
+	struct vm *vm = ctx;
+
+	frames_free(vm->host->frames, page, PAGE_SIZE);
+}
+
+static void invalidate(void *ctx, uint64_t eptp)
+{
+	struct vm *vm = ctx;
+
+	vm->host->invalidate_ept(ctx, eptp);
+}
+
+static const struct ept_ops ept_ops = {
+	.alloc_page = alloc_table_page,
+	.free_page = free_table_page,
+	.invalidate = invalidate,
+};
+
+uint64_t vm_memory_available(const struct vm_host *host)
+{
+	uint64_t total = frames_total(host->frames);
+
+	return total > MEMORY_RESERVE ? align_down(total - MEMORY_RESERVE, PAGE_SIZE) : 0;
+}
+
+/* One extent, in the largest block of at most `size` bytes that is free. False: none is. */
+static bool add_extent(struct vm *vm, uint64_t gpa, uint64_t size, uint64_t *got)
+{
+	struct guest_memory *memory = &vm->memory;
+	struct frames *frames = vm->host->frames;
+	uint64_t part = MIN(align_up(size, PAGE_SIZE_2M), frames_largest(frames, PAGE_SIZE_2M));
+	uint64_t host;
+
+	if (!part || memory->extents == GUEST_EXTENTS_MAX)
+		return false;
+	host = frames_alloc(frames, part, PAGE_SIZE_2M, UINT64_MAX);
+	if (host == FRAMES_NONE)
+		return false;
+	*got = MIN(part, size);
+	/* The tail of the last large page is not the guest's. */
+	frames_free(frames, host + align_up(*got, PAGE_SIZE), part - align_up(*got, PAGE_SIZE));
+	memory->extent[memory->extents++] =
+		(struct guest_extent){.gpa = gpa, .size = *got, .host = (uint8_t *)host};
+	return true;
+}
+
+static bool add_range(struct vm *vm, uint64_t gpa, uint64_t size)
+{
+	for (uint64_t got; size; gpa += got, size -= got)
+		if (!add_extent(vm, gpa, size, &got))
+			return false;
+	return true;
+}
+
+static uint64_t populated_bytes(const struct vm *vm)
+{
+	const struct guest_memory *memory = &vm->memory;
+	const struct guest_extent *last = &memory->extent[memory->extents - 1];
+
+	return align_up((last->gpa + last->size) / PAGE_SIZE_2M / 8 + 1, PAGE_SIZE);
+}
+
+static bool populate(void *ctx, uint64_t gpa)
+{
+	return vm_populate(ctx, gpa);
+}
+
+static bool create_memory(struct vm *vm, struct error *error)
+{
+	uint64_t size = vm->config->memory, low = MIN(size, GUEST_LOW_MAX);
+	uint64_t available = vm_memory_available(vm->host), bitmap;
+
+	if (size > available)
+		return error_set(error,
+				 "memory = %luM does not fit: this machine has %luM free for VMs",
+				 size / MIB, available / MIB);
+	if (!add_range(vm, 0, low) || !add_range(vm, GUEST_HIGH_BASE, size - low))
+		return error_set(error, "memory = %luM: free memory is in too many pieces for it",
+				 size / MIB);
+	bitmap = frames_alloc(vm->host->frames, populated_bytes(vm), PAGE_SIZE, UINT64_MAX);
+	if (bitmap == FRAMES_NONE)
+		return error_set(error, "no memory left for the page map of the VM");
+	vm->memory.populated = memset((void *)bitmap, 0, populated_bytes(vm));
+	vm->memory.populate = populate;
+	vm->memory.ctx = vm;
+	return true;
+}
+
+/* The first block of an extent that a 2 MiB page can map, or the part of it that is there. */
+static void block_of(const struct guest_extent *extent, uint64_t gpa, uint64_t *start,
+		     uint64_t *size)
+{
+	uint64_t end = extent->gpa + extent->size;
+
+	*start = MAX(align_down(gpa, PAGE_SIZE_2M), extent->gpa);
+	*size = MIN(align_down(gpa, PAGE_SIZE_2M) + PAGE_SIZE_2M, end) - *start;
+}
+
+bool vm_populate(struct vm *vm, uint64_t gpa)
+{
+	struct guest_memory *memory = &vm->memory;
+	uint64_t start, size, hpa, block = gpa / PAGE_SIZE_2M;
+
+	for (unsigned i = 0; i < memory->extents; i++) {
+		const struct guest_extent *extent = &memory->extent[i];
+
+		if (gpa - extent->gpa >= extent->size)
+			continue;
+		if (memory->populated[block / 8] & BIT(block % 8))
+			return true;
+		block_of(extent, gpa, &start, &size);
+		hpa = (uint64_t)extent->host + (start - extent->gpa);
+		memset((void *)hpa, 0, align_up(size, PAGE_SIZE));
+		if (!ept_map(&vm->ept, start, hpa, align_up(size, PAGE_SIZE), EPT_RWX,
+			     vm->host->memory_type(hpa, hpa + size)))
+			vm_end(vm, VERDICT_CRASH, "no memory left for its page tables");
+		memory->populated[block / 8] |= (uint8_t)BIT(block % 8);
+		return true;
+	}
+	return false;
+}
+
+static void note_progress(struct vm *vm)
+{
+	vm->progressed = true;
+}
+
+static void on_console_tx(void *ctx, uint8_t byte)
+{
+	struct vm *vm = ctx;
+
+	console_put(&vm->console, byte);
+	note_progress(vm);
+}
+
+static bool on_console_room(void *ctx)
+{
+	struct vm *vm = ctx;
+
+	return vm->host->console_room() > 64;
+}
+
+static void on_debug_exit(void *ctx, uint32_t value)
+{
+	if (value == 0)
+		vm_end(ctx, VERDICT_PASS, "0 written to the debug-exit port");
+	else
+		vm_end(ctx, VERDICT_FAIL, "%u (0x%x) written to the debug-exit port", value, value);
+}
+
+static void on_power_off(void *ctx)
+{
+	vm_end(ctx, VERDICT_PASS, "powered off by ACPI");
+}
+
+static void on_reset(void *ctx)
+{
+	vm_end(ctx, VERDICT_STOPPED, "the guest asked for a reset");
+}
+
+static void on_kick(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
+	if (vm->vcpu[cpu])
+		vm->vcpu[cpu]->attention |= ATTENTION_EVENT | ATTENTION_TIMER;
+}
+
+static void on_nmi(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
+	/* One is being delivered and one is kept; more are lost (SDM, "Nonmaskable Interrupt"). */
+	if (vm->vcpu[cpu]->nmis < 2)
+		vm->vcpu[cpu]->nmis++;
+	on_kick(ctx, cpu);
+}
+
+static void on_smi(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
+	log_warn("VM %s: vCPU %u: SMI ignored: there is no system management mode",
+		 vm->config->name, cpu);
+}
+
+/* One vCPU has nobody to be started by: INIT would leave it waiting for a start-up IPI forever. */
+static void on_init(void *ctx, unsigned cpu)
+{
+	vm_end(ctx, VERDICT_STOPPED, "vCPU %u sent itself an INIT", cpu);
+}
+
+/* Only a CPU that waits for it after INIT takes a start-up IPI. */
+static void on_startup(void *ctx, unsigned cpu, uint8_t vector)
+{
+	(void)ctx;
+	(void)cpu;
+	(void)vector;
+}
+
+static const struct pc_ops pc_ops = {
+	.console_tx = on_console_tx,
+	.console_room = on_console_room,
+	.debug_tx = on_console_tx,
+	.debug_exit = on_debug_exit,
+	.power_off = on_power_off,
+	.reset = on_reset,
+	.kick = on_kick,
+	.nmi = on_nmi,
+	.smi = on_smi,
+	.init = on_init,
+	.startup = on_startup,
+};
+
+static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
+{
+	struct pc_config config = {
+		.hz = vm->host->hz,
+		.epoch = vm->host->epoch + (tsc - vm->host->boot_tsc) / vm->host->hz,
+		.ram_low = guest_memory_low(&vm->memory),
+		.ram_high = guest_memory_high(&vm->memory),
+		.cpus = vm->cpus,
+		.physical_bits = cpuid_physical_bits(&vm->cpuid),
+		.ops = &pc_ops,
+		.ctx = vm,
+	};
+
+	for (unsigned i = 0; i < vm->cpus; i++) {
+		uint64_t page = frames_alloc(vm->host->frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+
+		if (page == FRAMES_NONE)
+			return error_set(error, "no memory left for a local APIC");
+		vm->apic_page[i] = memset((void *)page, 0, PAGE_SIZE);
+		config.apic_page[i] = vm->apic_page[i];
+	}
+	if (!pc_init(&vm->pc, &config))
+		return error_set(error, "a PC of %u CPUs at %lu Hz cannot be made", vm->cpus,
+				 vm->host->hz);
+	return true;
+}
+
+static bool load(struct vm *vm, struct error *error)
+{
+	uint64_t rsdp = 0;
+
+	if (!firmware_write(&vm->memory, vm->cpus, &rsdp, error))
+		return false;
+	return image_load(vm->config, &vm->memory, rsdp, &vm->start, error);
+}
+
+bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
+	       const struct cpuid_policy *policy, bool prefix_console, uint64_t tsc,
+	       struct error *error)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->config = config;
+	vm->host = host;
+	vm->cpus = config->cpus;
+	vm->tsc_base = tsc;
+	console_init(&vm->console, host->console_put, prefix_console ? config->name : NULL);
+	cpuid_build(&vm->cpuid, policy);
+	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
+		      vm))
+		return error_set(error, "no memory left for its page tables");
+	if (create_memory(vm, error) && create_pc(vm, tsc, error) && load(vm, error) &&
+	    vm->verdict == VERDICT_NONE)
+		return true;
+	if (vm->verdict != VERDICT_NONE)
+		error_set(error, "%s", vm->why);
+	vm_destroy(vm);
+	return false;
+}
+
+void vm_destroy(struct vm *vm)
+{
+	struct frames *frames = vm->host->frames;
+
+	ept_destroy(&vm->ept);
+	for (unsigned i = 0; i < vm->cpus; i++)
+		if (vm->apic_page[i])
+			frames_free(frames, (uint64_t)vm->apic_page[i], PAGE_SIZE);
+	if (vm->memory.populated)
+		frames_free(frames, (uint64_t)vm->memory.populated, populated_bytes(vm));
+	for (unsigned i = 0; i < vm->memory.extents; i++)
+		frames_free(frames, (uint64_t)vm->memory.extent[i].host,
+			    align_up(vm->memory.extent[i].size, PAGE_SIZE));
+}
+
+void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)
+{
+	va_list args;
+
+	if (vm->verdict != VERDICT_NONE)
+		return;
+	vm->verdict = verdict;
+	va_start(args, fmt);
+	vformat(vm->why, sizeof(vm->why), fmt, args);
+	va_end(args);
+	for (unsigned i = 0; i < vm->cpus; i++)
+		if (vm->vcpu[i])
+			vm->vcpu[i]->attention |= ATTENTION_END;
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+	static const char *const names[] = {
+		[VERDICT_NONE] = "NONE",   [VERDICT_PASS] = "PASS", [VERDICT_FAIL] = "FAIL",
+		[VERDICT_CRASH] = "CRASH", [VERDICT_HANG] = "HANG", [VERDICT_STOPPED] = "STOPPED",
+	};
+
+	return names[verdict];
+}
+
+uint64_t vm_progress_deadline(const struct vm *vm)
+{
+	return vm->config->timeout ? vm->progress_check : UINT64_MAX;
+}
+
+/* Looks four times in each period, so that a hang is seen at most a quarter late. */
+void vm_check_progress(struct vm *vm, uint64_t now)
+{
+	uint64_t limit = vm->config->timeout * vm->host->hz;
+
+	if (!limit || now < vm->progress_check)
+		return;
+	if (vm->progressed)
+		vm->progress = now;
+	vm->progressed = false;
+	vm->progress_check = now + limit / 4;
+	if (now - vm->progress >= limit)
+		vm_end(vm, VERDICT_HANG, "nothing on its console for %u s", vm->config->timeout);
+}

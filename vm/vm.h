@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* A virtual machine: its memory, its PC, its vCPUs, its end. */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ept/ept.h"
+#include "lib/error.h"
+#include "lib/frames.h"
+#include "vm/config.h"
+#include "vm/console.h"
+#include "vm/cpuid.h"
+#include "vm/memory.h"
+#include "vm/pc.h"
+#include "vm/vcpu.h"
+
+#define VM_CPUS_MAX 1
+_Static_assert(VM_CPUS_MAX == CONFIG_CPUS_MAX, "what descriptions may ask for");
+
+enum verdict {
+	VERDICT_NONE,
+	VERDICT_PASS,
+	VERDICT_FAIL,
+	VERDICT_CRASH,
+	VERDICT_HANG,
+	VERDICT_STOPPED
+};
+
+/* What a VM needs of the machine it runs on; one for all VMs. */
+struct vm_host {
+	struct frames *frames;
+	unsigned largest_ept_level;
+	bool ept_dirty_flags;
+	/* The memory type of host memory [start, end), by the MTRRs. */
+	enum memory_type (*memory_type)(uint64_t start, uint64_t end);
+	void (*invalidate_ept)(void *ctx, uint64_t eptp);
+	void (*console_put)(uint8_t byte);
+	uint64_t (*console_room)(void);
+	uint64_t hz;	/* of the TSC */
+	uint64_t epoch; /* time of day at boot */
+	uint64_t boot_tsc;
+};
+
+struct vm {
+	const struct vm_config *config;
+	const struct vm_host *host;
+	struct guest_memory memory;
+	struct ept ept;
+	struct pc pc;
+	struct cpuid_table cpuid;
+	struct console console;
+	uint64_t tsc_base; /* host TSC when the VM's clock was 0 */
+	unsigned cpus;
+	struct vcpu *vcpu[VM_CPUS_MAX]; /* set by who makes the vCPUs */
+	struct vcpu_start start;
+	uint8_t *apic_page[VM_CPUS_MAX];
+	enum verdict verdict;
+	char why[160];
+	bool progressed;	 /* since the last look */
+	uint64_t progress;	 /* VM ticks at the last look that found progress */
+	uint64_t progress_check; /* VM ticks of the next look */
+};
+
+/*
+ * Makes the VM that `config` asks for: memory, PC, CPUID, and its kernel loaded. On false, `error`
+ * says why and nothing is left. `tsc` is the host's TSC now. The config and host outlive the VM.
+ * `policy` is what the host's CPU offers to guests.
+ */
+bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
+	       const struct cpuid_policy *policy, bool prefix_console, uint64_t tsc,
+	       struct error *error);
+/* Gives back all memory. The vCPUs must have left it. */
+void vm_destroy(struct vm *vm);
+
+/* Bytes of memory that a VM could be given now. */
+uint64_t vm_memory_available(const struct vm_host *host);
+
+/*
+ * The EPT violation path: true when gpa is RAM, which then is mapped (zeroed when seen first);
+ * false when it is not RAM. Out of memory for tables ends the VM and returns true.
+ */
+bool vm_populate(struct vm *vm, uint64_t gpa);
+
+/* Ends the VM; the first verdict stays. Every vCPU stops before its next entry. */
+void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+const char *verdict_name(enum verdict verdict);
+
+/* Ends the VM as HANG when the description's timeout has passed since its last progress. */
+void vm_check_progress(struct vm *vm, uint64_t now);
+/* The tick at which that check is due, UINT64_MAX for never. */
+uint64_t vm_progress_deadline(const struct vm *vm);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* VMX controls. */
+#include "vmx/controls.h"
+
+#include "lib/string.h"
+
+const struct control_request control_requests[CONTROLS] = {
+	[CONTROL_PIN] = {.required = PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI,
+			 .wanted = PIN_PREEMPTION_TIMER},
+	[CONTROL_PROC] = {.required = PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC |
+				      PROC_IO_BITMAPS | PROC_MSR_BITMAPS | PROC_MONITOR |
+				      PROC_SECONDARY,
+			  .wanted = PROC_TPR_SHADOW},
+	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
+			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD},
+	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
+				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
+				      EXIT_LOAD_EFER},
+	[CONTROL_ENTRY] = {.required = ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER},
+};
+
+bool control_resolve(uint64_t capability, const struct control_request *request, uint32_t *value,
+		     uint32_t *missing)
+{
+	uint32_t must = (uint32_t)capability, may = (uint32_t)(capability >> 32);
+
+	*missing = request->required & ~may;
+	*value = must | ((request->required | request->wanted) & may);
+	return *missing == 0;
+}
+
+static const struct {
+	enum control_word word;
+	uint32_t bit;
+	const char *name;
+	const char *option; /* for `without=`; NULL: cannot be done without */
+} names[] = {
+	{CONTROL_PIN, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting", NULL},
+	{CONTROL_PIN, PIN_NMI, "NMI exiting", NULL},
+	{CONTROL_PIN, PIN_VIRTUAL_NMI, "virtual NMIs", NULL},
+	{CONTROL_PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer", "preemption-timer"},
+	{CONTROL_PROC, PROC_INTERRUPT_WINDOW, "interrupt-window exiting", NULL},
+	{CONTROL_PROC, PROC_TSC_OFFSET, "use TSC offsetting", NULL},
+	{CONTROL_PROC, PROC_HLT, "HLT exiting", NULL},
+	{CONTROL_PROC, PROC_MWAIT, "MWAIT exiting", NULL},
+	{CONTROL_PROC, PROC_RDPMC, "RDPMC exiting", NULL},
+	{CONTROL_PROC, PROC_TPR_SHADOW, "use TPR shadow", "tpr-shadow"},
+	{CONTROL_PROC, PROC_NMI_WINDOW, "NMI-window exiting", NULL},
+	{CONTROL_PROC, PROC_IO_BITMAPS, "use I/O bitmaps", NULL},
+	{CONTROL_PROC, PROC_MSR_BITMAPS, "use MSR bitmaps", NULL},
+	{CONTROL_PROC, PROC_MONITOR, "MONITOR exiting", NULL},
+	{CONTROL_PROC, (uint32_t)PROC_SECONDARY, "activate secondary controls", NULL},
+	{CONTROL_PROC2, PROC2_EPT, "enable EPT", NULL},
+	{CONTROL_PROC2, PROC2_UNRESTRICTED_GUEST, "unrestricted guest", NULL},
+	{CONTROL_PROC2, PROC2_VPID, "enable VPID", "vpid"},
+	{CONTROL_PROC2, PROC2_RDTSCP, "enable RDTSCP", "rdtscp"},
+	{CONTROL_PROC2, PROC2_INVPCID, "enable INVPCID", "invpcid"},
+	{CONTROL_PROC2, PROC2_WBINVD, "WBINVD exiting", "wbinvd-exiting"},
+	{CONTROL_EXIT, EXIT_SAVE_DEBUG, "save debug controls", NULL},
+	{CONTROL_EXIT, EXIT_HOST_64BIT, "host address-space size", NULL},
+	{CONTROL_EXIT, EXIT_ACK_INTERRUPT, "acknowledge interrupt on exit", NULL},
+	{CONTROL_EXIT, EXIT_SAVE_PAT, "save IA32_PAT", NULL},
+	{CONTROL_EXIT, EXIT_LOAD_PAT, "load IA32_PAT", NULL},
+	{CONTROL_EXIT, EXIT_SAVE_EFER, "save IA32_EFER", NULL},
+	{CONTROL_EXIT, EXIT_LOAD_EFER, "load IA32_EFER", NULL},
+	{CONTROL_ENTRY, ENTRY_LOAD_DEBUG, "load debug controls", NULL},
+	{CONTROL_ENTRY, ENTRY_IA32E, "IA-32e mode guest", NULL},
+	{CONTROL_ENTRY, ENTRY_LOAD_PAT, "load IA32_PAT", NULL},
+	{CONTROL_ENTRY, ENTRY_LOAD_EFER, "load IA32_EFER", NULL},
+};
+
+const char *control_name(enum control_word word, unsigned bit)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].word == word && names[i].bit == BIT(bit))
+			return names[i].name;
+	return "reserved";
+}
+
+const char *control_word_name(enum control_word word)
+{
+	static const char *const words[CONTROLS] = {
+		[CONTROL_PIN] = "pin-based",
+		[CONTROL_PROC] = "processor-based",
+		[CONTROL_PROC2] = "secondary processor-based",
+		[CONTROL_EXIT] = "VM-exit",
+		[CONTROL_ENTRY] = "VM-entry",
+	};
+
+	return words[word];
+}
+
+bool control_parse_wanted(const char *name, enum control_word *word, uint32_t *bit)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!names[i].option || strcmp(names[i].option, name) != 0)
+			continue;
+		*word = names[i].word;
+		*bit = names[i].bit;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VMX controls: their bits by name, and the resolver from what a CPU's capability MSR allows and
+ * what Socle asks for to a control word. Pure.
+ * Intel SDM volume 3, appendix A, "VMX Capability Reporting Facility".
+ */
+#ifndef VMX_CONTROLS_H
+#define VMX_CONTROLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/bits.h"
+
+#define PIN_EXTERNAL_INTERRUPT	 BIT(0)
+#define PIN_NMI			 BIT(3)
+#define PIN_VIRTUAL_NMI		 BIT(5)
+#define PIN_PREEMPTION_TIMER	 BIT(6)
+
+#define PROC_INTERRUPT_WINDOW	 BIT(2)
+#define PROC_TSC_OFFSET		 BIT(3)
+#define PROC_HLT		 BIT(7)
+#define PROC_INVLPG		 BIT(9)
+#define PROC_MWAIT		 BIT(10)
+#define PROC_RDPMC		 BIT(11)
+#define PROC_RDTSC		 BIT(12)
+#define PROC_CR3_LOAD		 BIT(15)
+#define PROC_CR3_STORE		 BIT(16)
+#define PROC_CR8_LOAD		 BIT(19)
+#define PROC_CR8_STORE		 BIT(20)
+#define PROC_TPR_SHADOW		 BIT(21)
+#define PROC_NMI_WINDOW		 BIT(22)
+#define PROC_MOV_DR		 BIT(23)
+#define PROC_IO_BITMAPS		 BIT(25)
+#define PROC_MSR_BITMAPS	 BIT(28)
+#define PROC_MONITOR		 BIT(29)
+#define PROC_PAUSE		 BIT(30)
+#define PROC_SECONDARY		 BIT(31)
+
+#define PROC2_EPT		 BIT(1)
+#define PROC2_RDTSCP		 BIT(3)
+#define PROC2_VPID		 BIT(5)
+#define PROC2_WBINVD		 BIT(6)
+#define PROC2_UNRESTRICTED_GUEST BIT(7)
+#define PROC2_INVPCID		 BIT(12)
+
+#define EXIT_SAVE_DEBUG		 BIT(2)
+#define EXIT_HOST_64BIT		 BIT(9)
+#define EXIT_ACK_INTERRUPT	 BIT(15)
+#define EXIT_SAVE_PAT		 BIT(18)
+#define EXIT_LOAD_PAT		 BIT(19)
+#define EXIT_SAVE_EFER		 BIT(20)
+#define EXIT_LOAD_EFER		 BIT(21)
+
+#define ENTRY_LOAD_DEBUG	 BIT(2)
+#define ENTRY_IA32E		 BIT(9)
+#define ENTRY_LOAD_PAT		 BIT(14)
+#define ENTRY_LOAD_EFER		 BIT(15)
+
+enum control_word {
+	CONTROL_PIN,
+	CONTROL_PROC,
+	CONTROL_PROC2,
+	CONTROL_EXIT,
+	CONTROL_ENTRY,
+	CONTROLS
+};
+
+/* What Socle asks for: it cannot do without `required`, and has a fallback for `wanted`. */
+struct control_request {
+	uint32_t required;
+	uint32_t wanted;
+};
+extern const struct control_request control_requests[CONTROLS];
+
+/*
+ * The control word for a capability MSR (low half: bits that must be 1; high half: bits that may
+ * be 1). False when a required bit may not be 1; *missing then holds those bits.
+ */
+bool control_resolve(uint64_t capability, const struct control_request *request, uint32_t *value,
+		     uint32_t *missing);
+
+/* The SDM's name of a control bit, and of the word; "reserved" for bits that have none here. */
+const char *control_name(enum control_word word, unsigned bit);
+const char *control_word_name(enum control_word word);
+
+/*
+ * The control that a word such as "preemption-timer" stands for in the boot option `without=`;
+ * false when it names none that can be done without.
+ */
+bool control_parse_wanted(const char *name, enum control_word *word, uint32_t *bit);
+
+#endif

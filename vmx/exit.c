@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The exit dispatcher: reason to handler to what happens next. Instructions per exit are counted
+ * here, so every VMREAD stands where its value is used.
+ */
+#include "vmx/exit.h"
+
+#include "arch/x86_64/cpu.h"
+#include "vmx/caps.h"
+#include "vmx/dump.h"
+#include "vmx/events.h"
+#include "vmx/run.h"
+#include "vmx/vmcs.h"
+
+static const exit_handler_fn handlers[EXIT_REASONS] = {
+	[EXIT_EXCEPTION] = exit_exception,
+	[EXIT_EXTERNAL_INTERRUPT] = exit_external_interrupt,
+	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
+	[EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
+	[EXIT_NMI_WINDOW] = exit_nmi_window,
+	[EXIT_CPUID] = exit_cpuid,
+	[EXIT_GETSEC] = exit_undefined,
+	[EXIT_HLT] = exit_hlt,
+	[EXIT_INVD] = exit_cache,
+	[EXIT_RDPMC] = exit_rdpmc,
+	[EXIT_VMCALL] = exit_vmcall,
+	[EXIT_VMCLEAR] = exit_undefined,
+	[EXIT_VMLAUNCH] = exit_undefined,
+	[EXIT_VMPTRLD] = exit_undefined,
+	[EXIT_VMPTRST] = exit_undefined,
+	[EXIT_VMREAD] = exit_undefined,
+	[EXIT_VMRESUME] = exit_undefined,
+	[EXIT_VMWRITE] = exit_undefined,
+	[EXIT_VMXOFF] = exit_undefined,
+	[EXIT_VMXON] = exit_undefined,
+	[EXIT_CR_ACCESS] = exit_cr_access,
+	[EXIT_IO] = exit_io,
+	[EXIT_RDMSR] = exit_rdmsr,
+	[EXIT_WRMSR] = exit_wrmsr,
+	[EXIT_MWAIT] = exit_undefined,
+	[EXIT_MONITOR] = exit_undefined,
+	[EXIT_TPR_BELOW_THRESHOLD] = exit_tpr_below_threshold,
+	[EXIT_EPT_VIOLATION] = exit_ept_violation,
+	[EXIT_EPT_MISCONFIGURATION] = exit_ept_misconfiguration,
+	[EXIT_INVEPT] = exit_undefined,
+	[EXIT_PREEMPTION_TIMER] = exit_preemption_timer,
+	[EXIT_INVVPID] = exit_undefined,
+	[EXIT_WBINVD] = exit_cache,
+	[EXIT_XSETBV] = exit_xsetbv,
+};
+
+/* Names of all reasons; `never` says why one without a handler cannot occur here. */
+static const struct {
+	const char *name;
+	const char *never;
+} reasons[EXIT_REASONS] = {
+	[EXIT_EXCEPTION] = {"exception or NMI", NULL},
+	[EXIT_EXTERNAL_INTERRUPT] = {"external interrupt", NULL},
+	[EXIT_TRIPLE_FAULT] = {"triple fault", NULL},
+	[EXIT_INIT] = {"INIT signal", "nobody sends this CPU an INIT"},
+	[EXIT_SIPI] = {"start-up IPI", "no vCPU is in the wait-for-SIPI state"},
+	[EXIT_IO_SMI] = {"I/O SMI", "there is no dual-monitor treatment of SMIs"},
+	[EXIT_OTHER_SMI] = {"other SMI", "there is no dual-monitor treatment of SMIs"},
+	[EXIT_INTERRUPT_WINDOW] = {"interrupt window", NULL},
+	[EXIT_NMI_WINDOW] = {"NMI window", NULL},
+	[EXIT_TASK_SWITCH] = {"task switch", NULL},
+	[EXIT_CPUID] = {"CPUID", NULL},
+	[EXIT_GETSEC] = {"GETSEC", NULL},
+	[EXIT_HLT] = {"HLT", NULL},
+	[EXIT_INVD] = {"INVD", NULL},
+	[EXIT_INVLPG] = {"INVLPG", "'INVLPG exiting' is off: with VPID the CPU does it"},
+	[EXIT_RDPMC] = {"RDPMC", NULL},
+	[EXIT_RDTSC] = {"RDTSC", "'RDTSC exiting' is off: the TSC offset does it"},
+	[EXIT_RSM] = {"RSM", "outside SMM it raises #UD and does not exit"},
+	[EXIT_VMCALL] = {"VMCALL", NULL},
+	[EXIT_VMCLEAR] = {"VMCLEAR", NULL},
+	[EXIT_VMLAUNCH] = {"VMLAUNCH", NULL},
+	[EXIT_VMPTRLD] = {"VMPTRLD", NULL},
+	[EXIT_VMPTRST] = {"VMPTRST", NULL},
+	[EXIT_VMREAD] = {"VMREAD", NULL},
+	[EXIT_VMRESUME] = {"VMRESUME", NULL},
+	[EXIT_VMWRITE] = {"VMWRITE", NULL},
+	[EXIT_VMXOFF] = {"VMXOFF", NULL},
+	[EXIT_VMXON] = {"VMXON", NULL},
+	[EXIT_CR_ACCESS] = {"control-register access", NULL},
+	[EXIT_DR_ACCESS] = {"MOV DR", "'MOV-DR exiting' is off: the guest has the registers"},
+	[EXIT_IO] = {"I/O instruction", NULL},
+	[EXIT_RDMSR] = {"RDMSR", NULL},
+	[EXIT_WRMSR] = {"WRMSR", NULL},
+	[EXIT_INVALID_GUEST_STATE] = {"VM entry refused: invalid guest state", NULL},
+	[EXIT_MSR_LOADING] = {"VM entry refused: MSR loading", "no MSRs are loaded by entry"},
+	[EXIT_MWAIT] = {"MWAIT", NULL},
+	[EXIT_MONITOR_TRAP] = {"monitor trap flag", "'monitor trap flag' is off"},
+	[EXIT_MONITOR] = {"MONITOR", NULL},
+	[EXIT_PAUSE] = {"PAUSE", "'PAUSE exiting' and PAUSE-loop exiting are off"},
+	[EXIT_ENTRY_MACHINE_CHECK] = {"machine check during VM entry", NULL},
+	[EXIT_TPR_BELOW_THRESHOLD] = {"TPR below threshold", NULL},
+	[EXIT_APIC_ACCESS] = {"APIC access", "'virtualize APIC accesses' is off: EPT does it"},
+	[EXIT_VIRTUALIZED_EOI] = {"virtualized EOI", "'virtual-interrupt delivery' is off"},
+	[EXIT_GDTR_IDTR] = {"GDTR or IDTR access", "'descriptor-table exiting' is off"},
+	[EXIT_LDTR_TR] = {"LDTR or TR access", "'descriptor-table exiting' is off"},
+	[EXIT_EPT_VIOLATION] = {"EPT violation", NULL},
+	[EXIT_EPT_MISCONFIGURATION] = {"EPT misconfiguration", NULL},
+	[EXIT_INVEPT] = {"INVEPT", NULL},
+	[EXIT_RDTSCP] = {"RDTSCP", "'RDTSC exiting' is off"},
+	[EXIT_PREEMPTION_TIMER] = {"VMX-preemption timer", NULL},
+	[EXIT_INVVPID] = {"INVVPID", NULL},
+	[EXIT_WBINVD] = {"WBINVD", NULL},
+	[EXIT_XSETBV] = {"XSETBV", NULL},
+	[EXIT_APIC_WRITE] = {"APIC write", "'APIC-register virtualization' is off"},
+	[EXIT_RDRAND] = {"RDRAND", "'RDRAND exiting' is off: the guest has the instruction"},
+	[EXIT_INVPCID] = {"INVPCID", "'INVLPG exiting' is off"},
+	[EXIT_VMFUNC] = {"VMFUNC", "'enable VM functions' is off: it raises #UD"},
+	[EXIT_ENCLS] = {"ENCLS", "'ENCLS exiting' is off, and CPUID offers no SGX"},
+	[EXIT_RDSEED] = {"RDSEED", "'RDSEED exiting' is off: the guest has the instruction"},
+	[EXIT_PML_FULL] = {"page-modification log full", "'enable PML' is off"},
+	[EXIT_XSAVES] = {"XSAVES", "'enable XSAVES/XRSTORS' is off: it raises #UD"},
+	[EXIT_XRSTORS] = {"XRSTORS", "'enable XSAVES/XRSTORS' is off: it raises #UD"},
+	[EXIT_SPP] = {"sub-page permission event", "'sub-page write permissions' is off"},
+	[EXIT_UMWAIT] = {"UMWAIT", "'enable user wait and pause' is off: it raises #UD"},
+	[EXIT_TPAUSE] = {"TPAUSE", "'enable user wait and pause' is off: it raises #UD"},
+	[EXIT_LOADIWKEY] = {"LOADIWKEY", "'LOADIWKEY exiting' is off"},
+};
+
+const char *exit_name(uint32_t reason)
+{
+	return reason < EXIT_REASONS && reasons[reason].name ? reasons[reason].name : "unknown";
+}
+
+/* Exits that may come while the CPU delivers an event to the guest. */
+#define INTERRUPTING                                                            \
+	(BIT(EXIT_EXCEPTION) | BIT(EXIT_TRIPLE_FAULT) | BIT(EXIT_TASK_SWITCH) | \
+	 BIT(EXIT_EPT_VIOLATION) | BIT(EXIT_EPT_MISCONFIGURATION))
+
+static bool can_interrupt_delivery(uint32_t reason)
+{
+	return reason < 64 && (INTERRUPTING & BIT(reason));
+}
+
+#define CS_LONG_MODE BIT(13)
+
+void vmx_skip(struct vmx_vcpu *v, uint64_t length)
+{
+	uint64_t rip = vmcs_read(GUEST_RIP), next = rip + length;
+	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY);
+
+	(void)v;
+	/* Outside 64-bit mode RIP has 32 bits and an entry with more of them is refused. */
+	if ((next ^ rip) >> 32 && !(vmcs_read(GUEST_CS_RIGHTS) & CS_LONG_MODE))
+		next = (uint32_t)next;
+	vmcs_write(GUEST_RIP, next);
+	if (interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS))
+		vmcs_write(GUEST_INTERRUPTIBILITY,
+			   interruptibility & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+	/* The single-step trap that the CPU would have taken after the instruction. */
+	if (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF)
+		events_single_step();
+}
+
+/* No handler: the entry was refused, or the CPU did what our controls rule out. */
+static enum exit_action exit_without_handler(struct vmx_vcpu *v, uint32_t reason)
+{
+	uint32_t basic = reason & 0xffff;
+
+	if (basic == EXIT_ENTRY_MACHINE_CHECK)
+		return exit_entry_machine_check(v);
+	if (reason & EXIT_ENTRY_FAILURE) {
+		dump_entry_failure(v, basic);
+		vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s", exit_name(basic));
+		return EXIT_STOP;
+	}
+	dump_vcpu(v);
+	vm_end(v->vcpu.vm, VERDICT_CRASH, "exit %u (%s) has no handler: %s", basic,
+	       exit_name(basic),
+	       basic < EXIT_REASONS && reasons[basic].never ? reasons[basic].never
+							    : "unknown to this version");
+	return EXIT_STOP;
+}
+
+uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
+{
+	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
+	enum exit_action action;
+
+	if (reason < EXIT_REASONS && handlers[reason]) {
+		v->exits[reason]++;
+		if (can_interrupt_delivery(reason))
+			events_keep_interrupted(v);
+		action = handlers[reason](v);
+	} else {
+		action = exit_without_handler(v, reason);
+	}
+	if (action == EXIT_ADVANCE)
+		vmx_skip(v, vmcs_read(EXIT_INSN_LENGTH));
+	if (action == EXIT_STOP || v->vcpu.attention)
+		return 0;
+	return run_arm_timer(v);
+}

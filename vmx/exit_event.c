@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Exits caused by events: exceptions, NMIs, interrupts, windows, timers. */
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/traps.h"
+#include "lib/panic.h"
+#include "vmx/dump.h"
+#include "vmx/events.h"
+#include "vmx/exit.h"
+#include "vmx/vmcs.h"
+
+/* Exit qualification of a #DB: the bits that DR6 would get. SDM volume 3, "Basic VM-Exit Information". */
+#define DEBUG_CAUSES   (BITS(3, 0) | BIT(13) | BIT(14))
+#define DR6_BREAKS     BITS(3, 0)
+#define DR6_ACTIVE_LOW 0xffff0ff0ULL
+#define DR7_GD	       BIT(13)
+
+/* An exit before the #DB leaves DR6 as it was: the guest must see why it was raised. */
+static void set_dr6(uint64_t causes)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	dr6 = (dr6 & ~DR6_BREAKS) | causes | DR6_ACTIVE_LOW;
+	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
+}
+
+static enum exit_action reflect_debug(struct vmx_vcpu *v)
+{
+	set_dr6(vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES);
+	/* Delivery of #DB clears DR7.GD. */
+	vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~DR7_GD);
+	return vmx_reflect(v, VECTOR_DB, 0);
+}
+
+/* An IRET that had unblocked NMIs before it faulted must block them again. */
+static void restore_nmi_blocking(const struct vmx_vcpu *v, uint32_t info)
+{
+	if ((info & INTR_NMI_UNBLOCK) && !(v->interrupted.info & INTR_VALID) &&
+	    INTR_VECTOR(info) != VECTOR_DF)
+		vmcs_write(GUEST_INTERRUPTIBILITY,
+			   vmcs_read(GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
+}
+
+enum exit_action exit_exception(struct vmx_vcpu *v)
+{
+	uint32_t info = (uint32_t)vmcs_read(EXIT_INTR_INFO);
+
+	/*
+	 * The host's NMI. NMIs stay blocked after the exit until an IRET: a software interrupt
+	 * through the same gate runs its handler and ends in one.
+	 */
+	if (INTR_TYPE(info) == INTR_NMI) {
+		__asm__ volatile("int $2" : : : "memory");
+		return EXIT_RESUME;
+	}
+	restore_nmi_blocking(v, info);
+	switch (INTR_VECTOR(info)) {
+	case VECTOR_DB: return reflect_debug(v);
+	case VECTOR_AC: return vmx_reflect(v, VECTOR_AC, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
+	case VECTOR_MC:
+		panic("machine check while VM %s ran: IA32_MCG_STATUS 0x%lx; the hardware is "
+		      "failing",
+		      v->vcpu.vm->config->name, rdmsr(MSR_MCG_STATUS));
+	default:
+		vm_end(v->vcpu.vm, VERDICT_CRASH, "exit for exception %u, which is not intercepted",
+		       INTR_VECTOR(info));
+		return EXIT_STOP;
+	}
+}
+
+enum exit_action exit_entry_machine_check(struct vmx_vcpu *v)
+{
+	panic("machine check while entering VM %s: IA32_MCG_STATUS 0x%lx; the hardware is failing",
+	      v->vcpu.vm->config->name, rdmsr(MSR_MCG_STATUS));
+}
+
+enum exit_action exit_external_interrupt(struct vmx_vcpu *v)
+{
+	traps_run_irq(INTR_VECTOR(vmcs_read(EXIT_INTR_INFO)));
+	v->vcpu.attention |= ATTENTION_TIMER;
+	return EXIT_RESUME;
+}
+
+enum exit_action exit_triple_fault(struct vmx_vcpu *v)
+{
+	dump_vcpu(v);
+	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault at RIP 0x%lx", vmcs_read(GUEST_RIP));
+	return EXIT_STOP;
+}
+
+enum exit_action exit_interrupt_window(struct vmx_vcpu *v)
+{
+	events_close_interrupt_window(v);
+	v->vcpu.attention |= ATTENTION_EVENT;
+	return EXIT_RESUME;
+}
+
+enum exit_action exit_nmi_window(struct vmx_vcpu *v)
+{
+	events_close_nmi_window(v);
+	v->vcpu.attention |= ATTENTION_EVENT;
+	return EXIT_RESUME;
+}
+
+enum exit_action exit_preemption_timer(struct vmx_vcpu *v)
+{
+	v->vcpu.attention |= ATTENTION_TIMER;
+	return EXIT_RESUME;
+}
+
+enum exit_action exit_tpr_below_threshold(struct vmx_vcpu *v)
+{
+	v->vcpu.attention |= ATTENTION_EVENT;
+	return EXIT_RESUME;
+}

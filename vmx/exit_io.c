@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* Exits of I/O instructions: IN, OUT, and INS and OUTS with all their prefixes. */
+#include "vmx/exit.h"
+#include "vmx/guest_cpu.h"
+#include "vmx/vmcs.h"
+
+/* SDM volume 3, "Exit Qualification for I/O Instructions". */
+struct io_access {
+	uint8_t size;
+	bool in;
+	bool string;
+	bool rep;
+	uint16_t port;
+};
+
+static struct io_access decode(uint64_t qualification)
+{
+	return (struct io_access){
+		.size = (uint8_t)(bits_get(qualification, 2, 0) + 1),
+		.in = qualification & BIT(3),
+		.string = qualification & BIT(4),
+		.rep = qualification & BIT(5),
+		.port = (uint16_t)bits_get(qualification, 31, 16),
+	};
+}
+
+/* "VM-Exit Instruction-Information Field" of INS and OUTS. */
+struct string_info {
+	unsigned address_bytes;
+	enum insn_segment segment; /* OUTS only; INS always has ES */
+};
+
+static struct string_info decode_string(uint64_t info, bool in)
+{
+	return (struct string_info){
+		.address_bytes = 2u << bits_get(info, 9, 7),
+		.segment = in ? SEGMENT_ES : (enum insn_segment)bits_get(info, 17, 15),
+	};
+}
+
+/* A register of the address size: 16-bit addresses leave the upper bits, 32-bit ones clear them. */
+static void add_to_register(uint64_t *gpr, int64_t delta, unsigned address_bytes)
+{
+	uint64_t sum = *gpr + (uint64_t)delta;
+
+	if (address_bytes == 2)
+		*gpr = (*gpr & ~0xffffULL) | (sum & 0xffff);
+	else if (address_bytes == 4)
+		*gpr = (uint32_t)sum;
+	else
+		*gpr = sum;
+}
+
+/* One element: memory is checked first, so that a fault leaves the device untouched. */
+static enum emulate_status move_one(struct vmx_vcpu *v, struct emulate *e,
+				    const struct io_access *io, const struct string_info *info,
+				    struct emulate_result *result)
+{
+	uint64_t *index = &e->gpr[io->in ? GPR_RDI : GPR_RSI];
+	struct pc *pc = &v->vcpu.vm->pc;
+	struct emulate_span span;
+	enum emulate_status status =
+		emulate_span(e, info->segment, *index & mask_bytes(info->address_bytes), io->size,
+			     io->in ? WALK_WRITE : 0, &span, result);
+
+	if (status != EMULATE_DONE)
+		return status;
+	if (io->in)
+		emulate_write(e, &span, pc_port_read(pc, io->port, io->size, vmx_now(v)));
+	else
+		pc_port_write(pc, io->port, io->size, (uint32_t)emulate_read(e, &span), vmx_now(v));
+	return EMULATE_DONE;
+}
+
+static enum emulate_status move_string(struct vmx_vcpu *v, struct emulate *e,
+				       const struct io_access *io, struct emulate_result *result)
+{
+	struct string_info info = decode_string(vmcs_read(EXIT_INSN_INFO), io->in);
+	int64_t step = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF ? -(int64_t)io->size : io->size;
+	uint64_t mask = mask_bytes(info.address_bytes);
+
+	for (unsigned i = 0; i < EMULATE_SLICE; i++) {
+		enum emulate_status status;
+
+		if (io->rep && !(e->gpr[GPR_RCX] & mask))
+			return EMULATE_DONE;
+		status = move_one(v, e, io, &info, result);
+		if (status != EMULATE_DONE)
+			return status;
+		add_to_register(&e->gpr[io->in ? GPR_RDI : GPR_RSI], step, info.address_bytes);
+		if (!io->rep)
+			return EMULATE_DONE;
+		add_to_register(&e->gpr[GPR_RCX], -1, info.address_bytes);
+		/* The VM may have ended by this very port. */
+		if (v->vcpu.attention & ATTENTION_END)
+			return EMULATE_AGAIN;
+	}
+	return e->gpr[GPR_RCX] & mask ? EMULATE_AGAIN : EMULATE_DONE;
+}
+
+static enum exit_action string_io(struct vmx_vcpu *v, const struct io_access *io)
+{
+	struct emulate_result result = {0};
+	enum emulate_status status;
+	struct emulate e;
+
+	guest_cpu_begin(v, &e);
+	status = move_string(v, &e, io, &result);
+	result.length = (uint8_t)vmcs_read(EXIT_INSN_LENGTH);
+	v->vcpu.attention |= ATTENTION_TIMER;
+	return guest_cpu_result(v, status, &result);
+}
+
+/* Operands of 1 and 2 bytes leave the rest of RAX; those of 4 clear its upper half. */
+static uint64_t merge_rax(uint64_t rax, uint32_t value, unsigned size)
+{
+	if (size == 4)
+		return value;
+	return (rax & ~mask_bytes(size)) | (value & mask_bytes(size));
+}
+
+enum exit_action exit_io(struct vmx_vcpu *v)
+{
+	struct io_access io = decode(vmcs_read(EXIT_QUALIFICATION));
+	uint64_t *rax = &v->vcpu.gpr[GPR_RAX];
+	struct pc *pc = &v->vcpu.vm->pc;
+
+	if (io.string)
+		return string_io(v, &io);
+	if (io.in) {
+		*rax = merge_rax(*rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
+	} else {
+		pc_port_write(pc, io.port, io.size, (uint32_t)(*rax & mask_bytes(io.size)),
+			      vmx_now(v));
+		/* Timers are set by writes. */
+		v->vcpu.attention |= ATTENTION_TIMER;
+	}
+	return EXIT_ADVANCE;
+}

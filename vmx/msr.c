@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* Guest MSRs. */
+#include "vmx/msr.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/traps.h"
+#include "lib/string.h"
+#include "vmx/caps.h"
+#include "vmx/vmcs.h"
+
+#define DEBUGCTL_ALLOWED   BITS(1, 0) /* LBR, BTF */
+#define MISC_FAST_STRINGS  BIT(0)
+#define MISC_NO_BTS	   BIT(11)
+#define MISC_NO_PEBS	   BIT(12)
+#define MTRR_VARIABLE_MAX  8
+#define MTRRCAP_VALUE	   (MTRR_VARIABLE_MAX | BIT(8) | BIT(10)) /* fixed ranges, WC */
+#define MTRR_ENABLE	   BIT(11)
+#define MTRR_FIXED_ENABLE  BIT(10)
+#define MTRR_VALID	   BIT(11)
+#define MCG_STATUS_DEFINED BITS(3, 0)
+#define BITMAP_HIGH	   1024 /* offset of MSRs C0000000H.. for reads */
+#define BITMAP_WRITE	   2048
+#define BITMAP_HIGH_FIRST  0xc0000000u
+
+/* What ARCH_CAPABILITIES says of the host's flaws holds for the guest; controls it has not, don't. */
+#define ARCH_CAPS_PASS (BITS(2, 0) | BITS(8, 4) | BITS(17, 13) | BIT(24) | BIT(26) | BIT(27))
+
+static struct vlapic *lapic_of(struct vmx_vcpu *v)
+{
+	return pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
+}
+
+static bool read_deadline(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = vlapic_read_deadline(lapic_of(v), vmx_now(v));
+	return true;
+}
+
+static bool write_deadline(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	vlapic_write_deadline(lapic_of(v), value, vmx_now(v));
+	v->vcpu.attention |= ATTENTION_TIMER;
+	return true;
+}
+
+static bool read_x2apic(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	return vlapic_read_msr(lapic_of(v), msr, value, vmx_now(v));
+}
+
+static bool write_x2apic(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
+	return vlapic_write_msr(lapic_of(v), msr, value, vmx_now(v));
+}
+
+static bool read_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = lapic_of(v)->base;
+	return true;
+}
+
+static bool write_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
+	return vlapic_write_base(lapic_of(v), value);
+}
+
+/* Guest TSC = VM clock + adjust. SDM volume 3, "Time-Stamp Counter Adjustment". */
+static void set_tsc_adjust(struct vmx_vcpu *v, uint64_t adjust)
+{
+	v->vcpu.tsc_adjust = adjust;
+	vmcs_write(TSC_OFFSET, adjust - v->vcpu.vm->tsc_base);
+	vlapic_set_tsc_adjust(lapic_of(v), adjust, vmx_now(v));
+	v->vcpu.attention |= ATTENTION_TIMER;
+}
+
+static bool read_tsc(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = msr == MSR_TSC ? vmx_now(v) + v->vcpu.tsc_adjust : v->vcpu.tsc_adjust;
+	return true;
+}
+
+static bool write_tsc(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	set_tsc_adjust(v, msr == MSR_TSC ? value - vmx_now(v) : value);
+	return true;
+}
+
+static bool read_debugctl(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)v;
+	(void)msr;
+	*value = vmcs_read(GUEST_DEBUGCTL);
+	return true;
+}
+
+static bool write_debugctl(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)v;
+	(void)msr;
+	if (value & ~DEBUGCTL_ALLOWED)
+		return false;
+	vmcs_write(GUEST_DEBUGCTL, value);
+	return true;
+}
+
+static bool read_misc_enable(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = v->vcpu.misc_enable;
+	return true;
+}
+
+static bool write_misc_enable(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	/* The two 'unavailable' bits are read-only; nothing else is there to be switched. */
+	if ((value ^ v->vcpu.misc_enable) & ~(MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS))
+		return false;
+	v->vcpu.misc_enable = (value & MISC_FAST_STRINGS) | MISC_NO_BTS | MISC_NO_PEBS;
+	return true;
+}
+
+static bool is_memory_type(uint64_t type)
+{
+	return type == MEMORY_UC || type == MEMORY_WC || type == MEMORY_WT || type == MEMORY_WP ||
+	       type == MEMORY_WB;
+}
+
+static uint64_t *fixed_mtrr(struct vmx_vcpu *v, uint32_t msr)
+{
+	if (msr == MSR_MTRR_FIX64K)
+		return &v->vcpu.mtrr_fixed[0];
+	if (msr <= MSR_MTRR_FIX16K_A0)
+		return &v->vcpu.mtrr_fixed[1 + msr - MSR_MTRR_FIX16K_80];
+	return &v->vcpu.mtrr_fixed[3 + msr - MSR_MTRR_FIX4K_C0];
+}
+
+static bool read_mtrr(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (msr == MSR_MTRRCAP)
+		*value = MTRRCAP_VALUE;
+	else if (msr == MSR_MTRR_DEF_TYPE)
+		*value = v->vcpu.mtrr_def_type;
+	else if (msr < MSR_MTRR_FIX64K)
+		*value = v->vcpu.mtrr_variable[msr - MSR_MTRR_PHYSBASE0];
+	else
+		*value = *fixed_mtrr(v, msr);
+	return true;
+}
+
+static bool write_variable_mtrr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	uint64_t reserved = BITS(63, cpuid_physical_bits(&v->vcpu.vm->cpuid));
+	bool is_mask = (msr - MSR_MTRR_PHYSBASE0) & 1;
+
+	reserved |= is_mask ? BITS(10, 0) : BITS(11, 8);
+	if ((value & reserved) || (!is_mask && !is_memory_type(value & 0xff)))
+		return false;
+	v->vcpu.mtrr_variable[msr - MSR_MTRR_PHYSBASE0] = value;
+	return true;
+}
+
+/*
+ * What a guest writes here is kept and read back; the types that count are the host's, by EPT, and
+ * the guest's PAT (SDM volume 3, "EPT and Memory Typing").
+ */
+static bool write_mtrr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	if (msr == MSR_MTRR_DEF_TYPE) {
+		if ((value & ~(MTRR_ENABLE | MTRR_FIXED_ENABLE | 0xff)) ||
+		    !is_memory_type(value & 0xff))
+			return false;
+		v->vcpu.mtrr_def_type = value;
+		return true;
+	}
+	if (msr < MSR_MTRR_FIX64K)
+		return write_variable_mtrr(v, msr, value);
+	for (unsigned i = 0; i < 8; i++)
+		if (!is_memory_type(value >> (8 * i) & 0xff))
+			return false;
+	*fixed_mtrr(v, msr) = value;
+	return true;
+}
+
+/* No banks: IA32_MCG_CAP is 0, there is no IA32_MCG_CTL and no bank register. */
+static bool read_zero(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)v;
+	(void)msr;
+	*value = 0;
+	return true;
+}
+
+static bool read_mcg_status(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = v->vcpu.mcg_status;
+	return true;
+}
+
+static bool write_mcg_status(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)msr;
+	if (value & ~MCG_STATUS_DEFINED)
+		return false;
+	v->vcpu.mcg_status = value;
+	return true;
+}
+
+/* The host's microcode revision: guests decide by it which errata are mended. */
+static bool read_microcode(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)v;
+	return rdmsr_safe(msr, value);
+}
+
+/* Written with 0 before CPUID, by the SDM's recipe for reading the revision. */
+static bool write_microcode(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	(void)v;
+	(void)msr;
+	return value == 0;
+}
+
+#define CPUID_7_EDX_ARCH_CAPS BIT(29)
+
+static bool read_arch_caps(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (!(v->vcpu.vm->cpuid.basic[7].edx & CPUID_7_EDX_ARCH_CAPS) || !rdmsr_safe(msr, value))
+		return false;
+	*value &= ARCH_CAPS_PASS;
+	return true;
+}
+
+/* Reads and writes that are NULL raise #GP. */
+static const struct msr_rule {
+	uint32_t first, last;
+	bool pass; /* the guest accesses the CPU's own register: no exit */
+	bool (*read)(struct vmx_vcpu *v, uint32_t msr, uint64_t *value);
+	bool (*write)(struct vmx_vcpu *v, uint32_t msr, uint64_t value);
+} rules[] = {
+	/* The search is linear: what guests use most comes first. */
+	{MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, false, read_deadline, write_deadline},
+	{MSR_X2APIC_FIRST, MSR_X2APIC_LAST, false, read_x2apic, write_x2apic},
+	{MSR_APIC_BASE, MSR_APIC_BASE, false, read_apic_base, write_apic_base},
+	{MSR_TSC, MSR_TSC, false, read_tsc, write_tsc},
+	{MSR_TSC_ADJUST, MSR_TSC_ADJUST, false, read_tsc, write_tsc},
+	{MSR_DEBUGCTL, MSR_DEBUGCTL, false, read_debugctl, write_debugctl},
+	{MSR_MISC_ENABLE, MSR_MISC_ENABLE, false, read_misc_enable, write_misc_enable},
+	{MSR_MTRRCAP, MSR_MTRRCAP, false, read_mtrr, NULL},
+	{MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, false, read_mtrr, write_mtrr},
+	{MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * MTRR_VARIABLE_MAX - 1, false, read_mtrr,
+	 write_mtrr},
+	{MSR_MTRR_FIX64K, MSR_MTRR_FIX64K, false, read_mtrr, write_mtrr},
+	{MSR_MTRR_FIX16K_80, MSR_MTRR_FIX16K_A0, false, read_mtrr, write_mtrr},
+	{MSR_MTRR_FIX4K_C0, MSR_MTRR_FIX4K_C0 + 7, false, read_mtrr, write_mtrr},
+	{MSR_MCG_CAP, MSR_MCG_CAP, false, read_zero, NULL},
+	{MSR_MCG_STATUS, MSR_MCG_STATUS, false, read_mcg_status, write_mcg_status},
+	{MSR_PLATFORM_ID, MSR_PLATFORM_ID, false, read_zero, NULL},
+	{MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, false, read_microcode, write_microcode},
+	{MSR_ARCH_CAPS, MSR_ARCH_CAPS, false, read_arch_caps, NULL},
+	/*
+	 * Switched by VM entry and exit, or used by nothing in the host. A register that the CPU
+	 * does not have raises #GP by itself.
+	 */
+	{MSR_SYSENTER_CS, MSR_SYSENTER_EIP, true, NULL, NULL},
+	{MSR_PAT, MSR_PAT, true, NULL, NULL},
+	{MSR_SPEC_CTRL, MSR_PRED_CMD, true, NULL, NULL},
+	{MSR_EFER, MSR_FMASK, true, NULL, NULL},
+	{MSR_FS_BASE, MSR_KERNEL_GS_BASE, true, NULL, NULL},
+	{MSR_TSC_AUX, MSR_TSC_AUX, true, NULL, NULL},
+};
+
+static const struct msr_rule *find_rule(uint32_t msr)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
+		if (msr - rules[i].first <= rules[i].last - rules[i].first)
+			return &rules[i];
+	return NULL;
+}
+
+bool msr_read(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	const struct msr_rule *rule = find_rule(msr);
+
+	return rule && rule->read && rule->read(v, msr, value);
+}
+
+bool msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	const struct msr_rule *rule = find_rule(msr);
+
+	return rule && rule->write && rule->write(v, msr, value);
+}
+
+static void bitmap_pass(uint8_t *bitmap, uint32_t msr)
+{
+	uint32_t at = msr;
+
+	if (msr >= BITMAP_HIGH_FIRST) {
+		bitmap += BITMAP_HIGH;
+		at -= BITMAP_HIGH_FIRST;
+	}
+	bitmap[at / 8] &= (uint8_t)~BIT(at % 8);
+	bitmap[BITMAP_WRITE + at / 8] &= (uint8_t)~BIT(at % 8);
+}
+
+void msr_fill_bitmap(uint8_t *bitmap)
+{
+	memset(bitmap, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
+		for (uint32_t msr = rules[i].first; rules[i].pass && msr <= rules[i].last; msr++)
+			if (msr != MSR_TSC_AUX || vmx_has(CONTROL_PROC2, PROC2_RDTSCP))
+				bitmap_pass(bitmap, msr);
+	/* RDMSR of the TSC sees the offset without an exit; WRMSR must move it. */
+	bitmap[MSR_TSC / 8] &= (uint8_t)~BIT(MSR_TSC % 8);
+}
+
+void msr_reset(struct vmx_vcpu *v)
+{
+	static const uint32_t passed[] = {MSR_STAR,	      MSR_LSTAR,   MSR_CSTAR,	 MSR_FMASK,
+					  MSR_KERNEL_GS_BASE, MSR_TSC_AUX, MSR_SPEC_CTRL};
+	struct vcpu *vcpu = &v->vcpu;
+
+	vcpu->misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS;
+	vcpu->mtrr_def_type = MTRR_ENABLE | MTRR_FIXED_ENABLE | MEMORY_WB;
+	for (unsigned i = 0; i < ARRAY_SIZE(vcpu->mtrr_fixed); i++)
+		vcpu->mtrr_fixed[i] = 0x0606060606060606ULL;
+	/* As firmware sets it: the hole below 4 GiB, for devices, is uncached. */
+	vcpu->mtrr_variable[0] = GUEST_LOW_MAX | MEMORY_UC;
+	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 30)) | MTRR_VALID;
+	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
+		wrmsr_safe(passed[i], 0);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop that runs a vCPU: what is due is done, then the guest is entered, and exits are handled
+ * without coming back here until somebody sets a bit of `attention`.
+ *
+ * The vCPU's deadline is the next moment at which anything of the VM wants to act. While the guest
+ * runs it is kept by the VMX-preemption timer, or by the host's local APIC where the CPU has none;
+ * while it is halted the host halts, with the host's timer.
+ */
+#include "vmx/run.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
+#include "arch/x86_64/lapic.h"
+#include "arch/x86_64/uart.h"
+#include "lib/panic.h"
+#include "vmx/caps.h"
+#include "vmx/dump.h"
+#include "vmx/events.h"
+#include "vmx/vmcs.h"
+
+/* While bytes wait that the guest's UART has no room for, its FIFO is looked at this often. */
+#define CONSOLE_POLL_HZ 2000
+
+#define CPU_DR6_RESET	0xffff0ff0ULL
+
+uint64_t vmx_enter(struct vmx_vcpu *v);
+
+static bool has_preemption_timer(void)
+{
+	return vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER);
+}
+
+bool run_arm_timer(struct vmx_vcpu *v)
+{
+	uint64_t now, left;
+
+	if (!has_preemption_timer())
+		return true;
+	now = rdtsc();
+	left = v->deadline - now;
+	if (now >= v->deadline) {
+		run_check_timers(v);
+		return false;
+	}
+	left >>= vmx_caps()->preemption_shift;
+	vmcs_write(PREEMPTION_TIMER, MIN(left, UINT32_MAX));
+	return true;
+}
+
+static void feed_console(struct vmx_vcpu *v, uint64_t now)
+{
+	struct pc *pc = &v->vcpu.vm->pc;
+	int byte;
+
+	while (pc_can_receive(pc) && (byte = uart_get()) >= 0)
+		pc_receive(pc, (uint8_t)byte, now);
+	pc_tx_ready(pc, now);
+}
+
+/* Everything that has become due, and the next deadline. */
+static void look_at_timers(struct vmx_vcpu *v)
+{
+	struct vm *vm = v->vcpu.vm;
+	uint64_t now = vmx_now(v), next;
+
+	feed_console(v, now);
+	if (now >= pc_next_event(&vm->pc))
+		pc_advance(&vm->pc, now);
+	vm_check_progress(vm, now);
+	next = MIN(pc_next_event(&vm->pc), vm_progress_deadline(vm));
+	if (uart_waiting())
+		next = MIN(next, now + vm->host->hz / CONSOLE_POLL_HZ);
+	v->deadline = vmx_host_tsc(v, next);
+	if (!has_preemption_timer())
+		lapic_timer_arm(v->deadline);
+}
+
+/* Halted until an event for the guest comes; the VM may end meanwhile. */
+static void idle(struct vmx_vcpu *v)
+{
+	while (!events_wake(v) && !(v->vcpu.attention & ATTENTION_END)) {
+		if (!(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF)) {
+			vm_end(v->vcpu.vm, VERDICT_HANG,
+			       "halted with interrupts off: nothing can wake it (RIP 0x%lx)",
+			       vmcs_read(GUEST_RIP));
+			return;
+		}
+		if (rdtsc() < v->deadline) {
+			lapic_timer_arm(v->deadline);
+			irq_enable_and_halt();
+		}
+		look_at_timers(v);
+	}
+	if (has_preemption_timer())
+		lapic_timer_arm(UINT64_MAX);
+	v->vcpu.halted = false;
+}
+
+/* What must happen before the next entry. False: the VM has ended. */
+static bool attend(struct vmx_vcpu *v)
+{
+	uint32_t attention = v->vcpu.attention;
+
+	v->vcpu.attention = 0;
+	if (attention & ATTENTION_TIMER)
+		look_at_timers(v);
+	if (v->vcpu.halted)
+		idle(v);
+	attention |= v->vcpu.attention;
+	v->vcpu.attention = 0;
+	if (attention & ATTENTION_END)
+		return false;
+	if ((attention & ATTENTION_EVENT) && !events_inject(v)) {
+		vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault");
+		return false;
+	}
+	return true;
+}
+
+/* What the last user of this CPU left in registers that entry and exit do not switch. */
+static void load_clean_state(struct vmx_vcpu *v)
+{
+	uint64_t zero = 0;
+
+	fpu_reset(v->vcpu.xcr0);
+	write_cr2(0);
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %1, %%dr6"
+			 :
+			 : "r"(zero), "r"(CPU_DR6_RESET));
+}
+
+void vmx_vcpu_run(struct vmx_vcpu *v)
+{
+	load_clean_state(v);
+	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
+	for (;;) {
+		if (v->vcpu.attention && !attend(v))
+			break;
+		if (!run_arm_timer(v))
+			continue;
+		if (vmx_enter(v)) {
+			dump_vm_fail(v);
+			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",
+			       vmx_instruction_error(vmcs_read(INSTRUCTION_ERROR)));
+			break;
+		}
+		v->launched = true;
+	}
+	lapic_timer_arm(UINT64_MAX);
+}

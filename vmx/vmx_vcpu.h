@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* A vCPU on VT-x: what embeds struct vcpu, and the words that handlers of exits share. */
+#ifndef VMX_VMX_VCPU_H
+#define VMX_VMX_VCPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "vm/vcpu.h"
+#include "vm/vm.h"
+
+#define EXIT_REASONS 70
+
+/* An event whose delivery an exit interrupted, in the format of the VM-entry fields. */
+struct vmx_event {
+	uint32_t info;
+	uint32_t error_code;
+	uint32_t length;
+};
+
+struct vmx_vcpu {
+	struct vcpu vcpu;  /* first: entry.asm saves registers there */
+	uint64_t host_rsp; /* of the loop that entered the guest */
+	bool launched;
+	uint64_t deadline; /* host TSC at which the loop must look at its timers */
+	uint64_t vmcs;	   /* physical */
+	uint16_t vpid;
+	uint32_t proc_controls; /* as in the VMCS: windows open and close */
+	uint32_t tpr_threshold; /* as in the VMCS */
+	uint64_t ept_pointer;
+	uint64_t cr4_allowed;
+	uint64_t xcr0_allowed;
+	struct vmx_event interrupted; /* valid bit in info */
+	uint64_t exits[EXIT_REASONS]; /* by reason */
+};
+
+/* What the dispatcher does after a handler. */
+enum exit_action {
+	EXIT_RESUME,  /* enter the guest again where it is */
+	EXIT_ADVANCE, /* move RIP past the instruction first */
+	EXIT_STOP,    /* the VM has ended; vm_end was called */
+};
+
+/*
+ * Makes the VMCS of `v` (zeroed by the caller) and sets it to the VM's start state. False: no
+ * memory or the CPU refuses; nothing is left. The VMCS is current on this CPU afterwards.
+ */
+bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct error *error);
+void vmx_vcpu_destroy(struct vmx_vcpu *v);
+
+/* Pages that all vCPUs share: bitmaps. Once, before the first vCPU. False: no memory. */
+bool vmx_vcpu_init_shared(struct frames *frames);
+
+/* Runs the vCPU on this CPU until its VM has ended. */
+void vmx_vcpu_run(struct vmx_vcpu *v);
+
+/* The VM's clock now, in ticks. */
+uint64_t vmx_now(const struct vmx_vcpu *v);
+/* The VM clock's tick in host TSC. */
+uint64_t vmx_host_tsc(const struct vmx_vcpu *v, uint64_t ticks);
+
+/* Raises an exception in the guest; a third fault ends the VM. Always EXIT_RESUME or EXIT_STOP. */
+enum exit_action vmx_raise(struct vmx_vcpu *v, uint8_t vector, uint32_t error_code);
+
+/* Gives the guest an exception that the CPU raised: its RFLAGS are as they should be. */
+enum exit_action vmx_reflect(struct vmx_vcpu *v, uint8_t vector, uint32_t error_code);
+
+static inline enum exit_action vmx_raise_gp(struct vmx_vcpu *v)
+{
+	return vmx_raise(v, VECTOR_GP, 0);
+}
+
+#endif
