@@ -701,6 +701,496 @@ static void test_native(void **state)
 	free_machine(m);
 }
 
+/* ---- By hand ---- */
+
+static unsigned asked_in_all(const struct machine *m)
+{
+	unsigned sum = 0;
+
+	for (unsigned i = 0; i < EMULATE_FIELDS; i++)
+		sum += m->asked[i];
+	return sum;
+}
+
+static void faulted(enum emulate_status status, const struct emulate_result *result,
+		    unsigned vector, uint32_t error_code)
+{
+	assert_int_equal(status, EMULATE_FAULT);
+	assert_int_equal(result->vector, vector);
+	assert_int_equal(result->error_code, error_code);
+}
+
+/* The common case asks for nothing beyond what the fetch and the address need. */
+static void test_lazy(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	report_fault(m, 0x10, true);
+	m->gpr[RDI] = DEVICE_LINEAR;
+	m->device[0x10] = 0x42;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x47, 0x10), EMULATE_DONE);
+	assert_int_equal(result.length, 3);
+	assert_int_equal(m->gpr[RAX], 0x42);
+	assert_int_equal(m->reads, 1);
+	assert_int_equal(m->last_gpa, DEVICE_GPA + 0x10);
+	assert_int_equal(m->last_size, 4);
+	assert_int_equal(m->asked[EMULATE_RFLAGS], 0);
+	assert_int_equal(m->asked[EMULATE_CR0], 0);
+	assert_true(asked_in_all(m) <= 6);
+	/* Fields that the caller has filled in are not asked for. */
+	m->e.have = 0;
+	for (unsigned i = 0; i < EMULATE_FIELDS; i++) {
+		m->e.value[i] = m->field[i];
+		m->e.have |= BIT(i);
+	}
+	memset(m->asked, 0, sizeof(m->asked));
+	assert_int_equal(emulate(&m->e, &result), EMULATE_DONE);
+	assert_int_equal(asked_in_all(m), 0);
+	free_machine(m);
+}
+
+static void test_page_faults(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	*pte(m, DATA) = 0;
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 14, 2);
+	assert_int_equal(result.cr2, DATA);
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 14, 0);
+	faulted(RUN(m, &result, 0x01, 0x07), &result, 14, 2); /* read and write: a write */
+	m->field[EMULATE_RIGHTS + SEGMENT_SS] |= 3 << 5;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 14, 4);
+	*pte(m, DATA) = DATA_GPA | 0x63;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 14, 5);
+	*pte(m, DATA) = DATA_GPA | 0x65;
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 14, 7);
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	/* A supervisor's write to a read-only page depends on CR0.WP. */
+	m->field[EMULATE_RIGHTS + SEGMENT_SS] &= ~(uint64_t)(3 << 5);
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 14, 3);
+	m->field[EMULATE_CR0] &= ~CR0_WP;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	/* SMAP: by RFLAGS.AC. */
+	m->field[EMULATE_CR4] |= CR4_SMAP;
+	*pte(m, CODE) &= ~4ULL;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 14, 1);
+	m->field[EMULATE_RFLAGS] |= RFLAGS_AC;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	free_machine(m);
+}
+
+/* Both pages are checked before either is touched; CR2 is where the second begins. */
+static void test_straddling_fault(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DEVICE_LINEAR + PAGE_SIZE - 2;
+	m->gpr[RAX] = 0x11223344;
+	*pte(m, DEVICE_LINEAR + PAGE_SIZE) = 0;
+	report_fault(m, PAGE_SIZE - 2, true);
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 14, 2);
+	assert_int_equal(result.cr2, DEVICE_LINEAR + PAGE_SIZE);
+	assert_int_equal(m->writes, 0);
+	*pte(m, DEVICE_LINEAR + PAGE_SIZE) = DATA_GPA | 0x67;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	assert_int_equal(m->device[PAGE_SIZE - 1], 0x33);
+	assert_int_equal(m->ram[DATA_GPA], 0x22);
+	assert_int_equal(m->ram[DATA_GPA + 1], 0x11);
+	free_machine(m);
+}
+
+static void test_canonical(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = m->gpr[RSP] = m->gpr[RBP] = 0x800000000000ULL;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	faulted(RUN(m, &result, 0x8B, 0x04, 0x24), &result, 12, 0);
+	faulted(RUN(m, &result, 0x8B, 0x45, 0x00), &result, 12, 0);
+	faulted(RUN(m, &result, 0x65, 0x8B, 0x45, 0x00), &result, 13, 0);
+	m->gpr[RDI] = 0x7FFFFFFFFFFEULL;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	m->gpr[RDI] = 0xFFFF7FFFFFFFFFFFULL;
+	faulted(RUN(m, &result, 0x8A, 0x07), &result, 13, 0);
+	m->gpr[RDI] = 0xFFFF800000000000ULL;
+	faulted(RUN(m, &result, 0x8A, 0x07), &result, 14, 0);
+	free_machine(m);
+}
+
+static void test_alignment_check(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA + 2;
+	m->field[EMULATE_RIGHTS + SEGMENT_SS] |= 3 << 5;
+	m->field[EMULATE_CR0] |= CR0_AM;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	m->field[EMULATE_RFLAGS] |= RFLAGS_AC;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 17, 0);
+	assert_int_equal(RUN(m, &result, 0x66, 0x8B, 0x07), EMULATE_DONE);
+	free_machine(m);
+}
+
+static void test_fetch(void **state)
+{
+	static const uint8_t load[] = {0x8B, 0x87, 0, 0, 0, 0}; /* mov 0(%rdi), %eax */
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	m->field[EMULATE_RIP] = CODE + PAGE_SIZE - 3;
+	memcpy(m->ram + CODE_GPA + PAGE_SIZE - 3, load, sizeof(load));
+	m->e.have = 0;
+	assert_int_equal(emulate(&m->e, &result), EMULATE_DONE);
+	assert_int_equal(result.length, 6);
+	*pte(m, CODE + PAGE_SIZE) = 0;
+	m->e.have = 0;
+	faulted(emulate(&m->e, &result), &result, 14, 0x10);
+	assert_int_equal(result.cr2, CODE + PAGE_SIZE);
+	/* One that ends with the page needs no other. */
+	m->field[EMULATE_RIP] = CODE + PAGE_SIZE - 6;
+	memcpy(m->ram + CODE_GPA + PAGE_SIZE - 6, load, sizeof(load));
+	m->e.have = 0;
+	assert_int_equal(emulate(&m->e, &result), EMULATE_DONE);
+	free_machine(m);
+}
+
+static void test_refused(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	faulted(RUN(m, &result, 0xF0, 0x89, 0x07), &result, 6, 0);
+	faulted(RUN(m, &result, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+		    0x66, 0x66, 0x66, 0x8B, 0x07),
+		&result, 13, 0);
+	assert_int_equal(RUN(m, &result, 0x0F, 0x28, 0x07), EMULATE_UNSUPPORTED);
+	assert_int_equal(result.code_length, 15);
+	assert_memory_equal(result.code, "\x0F\x28\x07", 3);
+	*pte(m, CODE) = DEVICE_GPA | 0x67;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_UNSUPPORTED);
+	assert_int_equal(result.code_length, 0);
+	free_machine(m);
+}
+
+/* What the CPU reported goes to the device even where there is RAM: a page protected by EPT. */
+static void test_protected_ram(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	m->e.fault_valid = m->e.fault_write = true;
+	m->e.fault_linear = DATA;
+	m->e.fault_gpa = DATA_GPA;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	assert_int_equal(m->writes, 1);
+	assert_int_equal(m->last_gpa, DATA_GPA);
+	/* The same page by another linear address. */
+	*pte(m, DATA + 2 * PAGE_SIZE) = DATA_GPA | 0x67;
+	m->gpr[RDI] = DATA + 2 * PAGE_SIZE + 8;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	assert_int_equal(m->writes, 2);
+	assert_int_equal(m->last_gpa, DATA_GPA + 8);
+	free_machine(m);
+}
+
+/* A report of a read does not vouch for a write: the page may be read-only. */
+static void test_read_report(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DEVICE_LINEAR;
+	report_fault(m, 0, false);
+	*pte(m, DEVICE_LINEAR) = DEVICE_GPA | 0x65;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	faulted(RUN(m, &result, 0x09, 0x07), &result, 14, 3);
+	assert_int_equal(m->reads, 1);
+	assert_int_equal(m->writes, 0);
+	free_machine(m);
+}
+
+static void test_rep_slices(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+	unsigned calls = 1;
+
+	(void)state;
+	m->gpr[RDI] = DEVICE_LINEAR;
+	m->gpr[RCX] = 1000;
+	m->gpr[RAX] = 0x5A5A5A5A;
+	report_fault(m, 0, true);
+	for (;; calls++) {
+		enum emulate_status status = RUN(m, &result, 0xF3, 0xAB);
+
+		assert_int_equal(m->gpr[RDI], DEVICE_LINEAR + 4 * (1000 - m->gpr[RCX]));
+		assert_int_equal(m->writes, 1000 - m->gpr[RCX]);
+		if (status == EMULATE_DONE)
+			break;
+		assert_int_equal(status, EMULATE_AGAIN);
+		assert_true(m->gpr[RCX] > 0 && m->gpr[RCX] < 1000);
+	}
+	assert_int_equal(m->gpr[RCX], 0);
+	assert_true(calls >= 1000 / 256);
+	/* No count, no access. */
+	assert_int_equal(RUN(m, &result, 0xF3, 0xAB), EMULATE_DONE);
+	assert_int_equal(m->writes, 1000);
+	free_machine(m);
+}
+
+/* A fault in the middle keeps what was done, and the flags of before. */
+static void test_rep_fault(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RSI] = DEVICE_LINEAR;
+	m->gpr[RDI] = DATA + 3 * PAGE_SIZE - 10;
+	m->gpr[RCX] = 64;
+	*pte(m, DATA + 3 * PAGE_SIZE) = 0;
+	memset(m->device, 0x77, PAGE_SIZE);
+	report_fault(m, 0, false);
+	faulted(RUN(m, &result, 0xF3, 0xA4), &result, 14, 2);
+	assert_int_equal(result.cr2, DATA + 3 * PAGE_SIZE);
+	assert_int_equal(m->gpr[RCX], 54);
+	assert_int_equal(m->gpr[RSI], DEVICE_LINEAR + 10);
+	assert_int_equal(m->gpr[RDI], DATA + 3 * PAGE_SIZE);
+	assert_int_equal(m->reads, 10); /* the eleventh byte was not taken from the device */
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(m->ram[DATA_GPA + 3 * PAGE_SIZE - 10 + i], 0x77);
+	m->gpr[RDI] -= 10;
+	m->gpr[RSI] -= 10;
+	m->field[EMULATE_RFLAGS] = 2 | 0x91;
+	faulted(RUN(m, &result, 0xF3, 0xA6), &result, 14, 0);
+	assert_int_equal(m->gpr[RCX], 44);
+	assert_int_equal(m->field[EMULATE_RFLAGS], 2 | 0x91);
+	free_machine(m);
+}
+
+/* Protected mode without paging: linear addresses are physical ones. */
+static void make_legacy(struct machine *m, uint64_t code_rights)
+{
+	m->field[EMULATE_CR0] = CR0_PE;
+	m->field[EMULATE_EFER] = 0;
+	m->field[EMULATE_CR4] = 0;
+	m->field[EMULATE_RIP] = 0;
+	m->field[EMULATE_BASE + SEGMENT_CS] = CODE_GPA;
+	m->field[EMULATE_RIGHTS + SEGMENT_CS] = code_rights;
+	m->field[EMULATE_BASE + SEGMENT_DS] = DEVICE_GPA;
+}
+
+static void test_segments32(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+	uint64_t *ds = &m->field[EMULATE_RIGHTS + SEGMENT_DS];
+
+	(void)state;
+	make_legacy(m, 0xC09B);
+	m->gpr[RDI] = 0x20;
+	m->field[EMULATE_LIMIT + SEGMENT_DS] = 0x23;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	assert_int_equal(m->last_gpa, DEVICE_GPA + 0x20);
+	m->gpr[RDI] = 0x21;
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 13, 0);
+	m->gpr[RDI] = 0;
+	*ds = 0xC091; /* read-only */
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 13, 0);
+	*ds = 0xC099; /* code that is only executed */
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	*ds = 0xC09B;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 13, 0);
+	*ds = 0x10000; /* null */
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	m->field[EMULATE_LIMIT + SEGMENT_SS] = 0xFFF;
+	m->gpr[RBP] = 0xFFE;
+	faulted(RUN(m, &result, 0x8B, 0x45, 0x00), &result, 12, 0);
+	faulted(RUN(m, &result, 0x36, 0x8B, 0x45, 0x00), &result, 12, 0);
+	free_machine(m);
+}
+
+static void test_expand_down(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	make_legacy(m, 0xC09B);
+	m->field[EMULATE_RIGHTS + SEGMENT_DS] = 0xC097;
+	m->field[EMULATE_LIMIT + SEGMENT_DS] = 0xFFF;
+	m->gpr[RDI] = 0xFFF;
+	faulted(RUN(m, &result, 0x8A, 0x07), &result, 13, 0);
+	m->gpr[RDI] = 0x1000;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	m->gpr[RDI] = 0xFFFFFFFE;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	m->field[EMULATE_RIGHTS + SEGMENT_DS] = 0x8097;
+	m->gpr[RDI] = 0xFFFE;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	assert_int_equal(RUN(m, &result, 0x66, 0x8B, 0x07), EMULATE_DONE);
+	free_machine(m);
+}
+
+static void test_code_limit(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	make_legacy(m, 0xC09B);
+	m->field[EMULATE_LIMIT + SEGMENT_CS] = 1;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	m->field[EMULATE_LIMIT + SEGMENT_CS] = 0;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	m->field[EMULATE_RIP] = 1;
+	faulted(RUN(m, &result, 0x8B, 0x07), &result, 13, 0);
+	free_machine(m);
+}
+
+/* CS.L without EFER.LMA is 32- or 16-bit code by CS.D. */
+static void test_modes(void **state)
+{
+	struct machine *m = new_machine();
+
+	(void)state;
+	m->e.have = 0;
+	assert_int_equal(emulate_mode(&m->e), INSN_MODE_64);
+	make_legacy(m, 0xA09B);
+	m->e.have = 0;
+	assert_int_equal(emulate_mode(&m->e), INSN_MODE_16);
+	make_legacy(m, 0xE09B);
+	m->e.have = 0;
+	assert_int_equal(emulate_mode(&m->e), INSN_MODE_32);
+	assert_int_equal(emulate_cpl(&m->e), 0);
+	free_machine(m);
+}
+
+static void test_real_mode(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	make_legacy(m, 0x9B);
+	m->field[EMULATE_CR0] = 0;
+	m->field[EMULATE_BASE + SEGMENT_DS] = DATA_GPA;
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		m->field[EMULATE_LIMIT + i] = 0xFFFF;
+	m->ram[DATA_GPA + 0x1233] = 0x99;
+	m->gpr[RBX] = 0xABCD0000F234;
+	m->gpr[RSI] = 0x1FFF;
+	m->gpr[RAX] = 0x1122334455667788;
+	assert_int_equal(RUN(m, &result, 0x8A, 0x00), EMULATE_DONE); /* mov (%bx,%si), %al */
+	assert_int_equal(result.length, 2);
+	assert_int_equal(m->gpr[RAX], 0x1122334455667799);
+	/* Code may be written where protection is off; a word at the limit may not be read. */
+	assert_int_equal(RUN(m, &result, 0x2E, 0x88, 0x00), EMULATE_DONE);
+	m->gpr[RBX] = 0xFFFF;
+	m->gpr[RSI] = 0;
+	assert_int_equal(RUN(m, &result, 0x8A, 0x00), EMULATE_DONE);
+	faulted(RUN(m, &result, 0x8B, 0x00), &result, 13, 0);
+	m->gpr[RBP] = 0xFFFF;
+	faulted(RUN(m, &result, 0x8B, 0x02), &result, 12, 0);
+	/* REP STOSW counts in CX and moves DI alone. */
+	m->field[EMULATE_BASE + SEGMENT_ES] = DATA_GPA;
+	m->gpr[RCX] = 0x70002;
+	m->gpr[RDI] = 0x8000FFFC;
+	assert_int_equal(RUN(m, &result, 0xF3, 0xAB), EMULATE_DONE);
+	assert_int_equal(m->gpr[RCX], 0x70000);
+	assert_int_equal(m->gpr[RDI], 0x80000000);
+	free_machine(m);
+}
+
+/* PAE paging uses the PDPTEs that the CPU holds, 32-bit paging none. */
+static void test_legacy_paging(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	make_legacy(m, 0xC09B);
+	m->field[EMULATE_CR0] |= CR0_PG;
+	m->field[EMULATE_CR4] = CR4_PAE;
+	m->field[EMULATE_PDPTE] = PD | 1;
+	m->field[EMULATE_BASE + SEGMENT_CS] = CODE;
+	m->field[EMULATE_BASE + SEGMENT_DS] = DEVICE_LINEAR;
+	m->gpr[RDI] = 8;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	assert_int_equal(m->last_gpa, DEVICE_GPA + 8);
+	m->field[EMULATE_PDPTE] = 0;
+	faulted(RUN(m, &result, 0x89, 0x07), &result, 14, 0);
+	assert_int_equal(result.cr2, CODE);
+
+	m->field[EMULATE_CR4] = 0;
+	m->field[EMULATE_CR3] = PML4;
+	memset(m->ram + PML4, 0, 0x3000);
+	((uint32_t *)(void *)(m->ram + PML4))[CODE >> 22] = PDPT | 0x67;
+	((uint32_t *)(void *)(m->ram + PDPT))[CODE >> 12 & 1023] = CODE_GPA | 0x67;
+	((uint32_t *)(void *)(m->ram + PDPT))[DEVICE_LINEAR >> 12 & 1023] =
+		(uint32_t)DEVICE_GPA | 0x67;
+	assert_int_equal(RUN(m, &result, 0x89, 0x07), EMULATE_DONE);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(m->asked[EMULATE_PDPTE + i], 0);
+	free_machine(m);
+}
+
+static void test_store_selector(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DEVICE_LINEAR;
+	m->field[EMULATE_SELECTOR + SEGMENT_FS] = 0x1234;
+	m->device[2] = 0xEE;
+	assert_int_equal(RUN(m, &result, 0x8C, 0x27), EMULATE_DONE); /* mov %fs, (%rdi) */
+	assert_int_equal(m->last_size, 2);
+	assert_memory_equal(m->device, "\x34\x12\xEE", 3);
+	free_machine(m);
+}
+
+/* What handlers of INS and OUTS use. */
+static void test_spans(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+	struct emulate_span span;
+
+	(void)state;
+	assert_int_equal(
+		emulate_span(&m->e, SEGMENT_ES, DATA + 0xFFE, 4, WALK_WRITE, &span, &result),
+		EMULATE_DONE);
+	emulate_write(&m->e, &span, 0x44332211);
+	assert_int_equal(emulate_read(&m->e, &span), 0x44332211);
+	assert_int_equal(m->ram[DATA_GPA + 0xFFF], 0x22);
+	assert_int_equal(m->device[0], 0x33);
+	*pte(m, DATA) = 0;
+	m->e.have = 0;
+	faulted(emulate_span(&m->e, SEGMENT_DS, DATA, 1, 0, &span, &result), &result, 14, 0);
+	free_machine(m);
+}
+
 static int setup(void **state)
 {
 	const char *text = getenv("SOCLE_SEED");
@@ -715,6 +1205,25 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lazy),
+		cmocka_unit_test(test_page_faults),
+		cmocka_unit_test(test_straddling_fault),
+		cmocka_unit_test(test_canonical),
+		cmocka_unit_test(test_alignment_check),
+		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_protected_ram),
+		cmocka_unit_test(test_read_report),
+		cmocka_unit_test(test_rep_slices),
+		cmocka_unit_test(test_rep_fault),
+		cmocka_unit_test(test_segments32),
+		cmocka_unit_test(test_expand_down),
+		cmocka_unit_test(test_code_limit),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_real_mode),
+		cmocka_unit_test(test_legacy_paging),
+		cmocka_unit_test(test_store_selector),
+		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_native),
 	};
 
