@@ -252,27 +252,3 @@ bool bootinfo_parse(struct bootinfo *info, const void *data, size_t limit, uint6
 				 TAG_MEMORY_MAP);
 	return true;
 }
-
-bool bootinfo_option(const char *cmdline, const char *key, char *value, size_t size)
-{
-	size_t key_length = strlen(key);
-
-	for (const char *word = cmdline; *word;) {
-		size_t length = 0;
-
-		while (word[length] && word[length] != ' ')
-			length++;
-		if (length > key_length && strncmp(word, key, key_length) == 0 &&
-		    word[key_length] == '=') {
-			size_t n = MIN(length - key_length - 1, size - 1);
-
-			memcpy(value, word + key_length + 1, n);
-			value[n] = '\0';
-			return true;
-		}
-		word += length;
-		while (*word == ' ')
-			word++;
-	}
-	return false;
-}

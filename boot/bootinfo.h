@@ -61,10 +61,4 @@ struct bootinfo {
 bool bootinfo_parse(struct bootinfo *info, const void *data, size_t limit, uint64_t start,
 		    struct error *error);
 
-/*
- * The value of `key=value` in a command line of words parted by spaces, copied to `value` (cut at
- * `size` - 1); false when the key is not there.
- */
-bool bootinfo_option(const char *cmdline, const char *key, char *value, size_t size);
-
 #endif

@@ -68,11 +68,14 @@ boot_gdtr:
 	dw $ - boot_gdt - 1
 	dd boot_gdt
 
-no_loader:	db "socle: not started by a Multiboot2 loader: use GRUB's multiboot2 command", 13, 10, 0
-no_long_mode:	db "socle: this CPU has no 64-bit mode (CPUID 80000001h EDX bit 29): "
-		db "Socle needs a 64-bit Intel CPU with VT-x", 13, 10, 0
-no_nx:		db "socle: this CPU has no execute-disable (CPUID 80000001h EDX bit 20), or the firmware "
-		db "disables it: enable 'Execute Disable' / 'XD' in the firmware setup", 13, 10, 0
+no_loader:
+	db "socle: not started by a Multiboot2 loader: use GRUB's multiboot2 command", 13, 10, 0
+no_long_mode:
+	db "socle: this CPU has no 64-bit mode (CPUID 80000001h EDX bit 29): "
+	db "Socle needs a 64-bit Intel CPU with VT-x", 13, 10, 0
+no_nx:
+	db "socle: this CPU has no execute-disable (CPUID 80000001h EDX bit 20), or the "
+	db "firmware disables it: enable 'Execute Disable' / 'XD' in its setup", 13, 10, 0
 
 section .text
 bits 32

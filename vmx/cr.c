@@ -151,26 +151,28 @@ enum exit_action cr_write_cr0(struct vmx_vcpu *v, uint64_t value)
 	return EXIT_ADVANCE;
 }
 
-enum exit_action cr_write_cr3(struct vmx_vcpu *v, uint64_t value)
+bool cr_load_cr3(struct vmx_vcpu *v, uint64_t value)
 {
-	uint64_t cr4 = vmcs_read(GUEST_CR4);
-	bool long_mode = vmcs_read(GUEST_EFER) & EFER_LMA;
-	bool paging = vmcs_read(GUEST_CR0) & CR0_PG;
+	bool pae = (vmcs_read(GUEST_CR0) & CR0_PG) && (vmcs_read(GUEST_CR4) & CR4_PAE) &&
+		   !(vmcs_read(GUEST_EFER) & EFER_LMA);
 
-	if (long_mode) {
-		uint64_t reserved = BITS(63, cpuid_physical_bits(&v->vcpu.vm->cpuid));
-
-		if (cr4 & CR4_PCIDE)
-			reserved &= ~CR3_NOFLUSH;
-		if (value & reserved)
-			return vmx_raise_gp(v);
-	} else if (paging && (cr4 & CR4_PAE) && !load_pdptes(v, value)) {
-		return vmx_raise_gp(v);
-	}
+	if (pae && !load_pdptes(v, value))
+		return false;
 	vmcs_write(GUEST_CR3, value & ~CR3_NOFLUSH);
 	/* Flushing more than PCIDs ask for is allowed (SDM, "Operations that Invalidate TLBs"). */
 	flush_tlb(v);
-	return EXIT_ADVANCE;
+	return true;
+}
+
+enum exit_action cr_write_cr3(struct vmx_vcpu *v, uint64_t value)
+{
+	uint64_t reserved = BITS(63, cpuid_physical_bits(&v->vcpu.vm->cpuid));
+
+	if (vmcs_read(GUEST_CR4) & CR4_PCIDE)
+		reserved &= ~CR3_NOFLUSH;
+	if ((vmcs_read(GUEST_EFER) & EFER_LMA) && (value & reserved))
+		return vmx_raise_gp(v);
+	return cr_load_cr3(v, value) ? EXIT_ADVANCE : vmx_raise_gp(v);
 }
 
 static bool is_legal_cr4(struct vmx_vcpu *v, uint64_t old, uint64_t value)

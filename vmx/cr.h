@@ -16,6 +16,9 @@ void cr_init(struct vmx_vcpu *v, uint64_t cr0, uint64_t cr4);
 uint64_t cr_read_cr0(void);
 uint64_t cr_read_cr4(void);
 
+/* Loads CR3 without the instruction's checks; false when PAE paging's PDPTEs are not sound. */
+bool cr_load_cr3(struct vmx_vcpu *v, uint64_t value);
+
 /* MOV to a control register: EXIT_ADVANCE, or the exception raised. */
 enum exit_action cr_write_cr0(struct vmx_vcpu *v, uint64_t value);
 enum exit_action cr_write_cr3(struct vmx_vcpu *v, uint64_t value);

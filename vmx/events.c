@@ -36,6 +36,18 @@ void events_single_step(void)
 		vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
+#define DR6_BREAKS     BITS(3, 0)
+#define DR6_ACTIVE_LOW 0xffff0ff0ULL
+
+void events_set_dr6(uint64_t causes)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	dr6 = (dr6 & ~DR6_BREAKS) | causes | DR6_ACTIVE_LOW;
+	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
+}
+
 void events_keep_interrupted(struct vmx_vcpu *v)
 {
 	uint32_t info = (uint32_t)vmcs_read(IDT_VECTORING_INFO);
@@ -125,19 +137,18 @@ static bool inject_nmi(struct vmx_vcpu *v, uint64_t blocking)
 	return true;
 }
 
-static bool inject_interrupt(struct vmx_vcpu *v, uint64_t blocking)
+static void inject_interrupt(struct vmx_vcpu *v, uint64_t blocking)
 {
 	int vector;
 
 	if (!(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF) || (blocking & (BLOCKING_STI | BLOCKING_MOV_SS)))
-		return false;
+		return;
 	vector = pc_interrupt_acknowledge(&v->vcpu.vm->pc, v->vcpu.id);
 	if (vector >= 0) {
 		const struct vmx_event event = {.info = INTR_VALID | (uint8_t)vector};
 
 		write_event(&event);
 	}
-	return true;
 }
 
 static void update_tpr_threshold(struct vmx_vcpu *v)
@@ -189,7 +200,7 @@ bool events_inject(struct vmx_vcpu *v)
 		injected = inject_nmi(v, blocking);
 	set_proc_control(v, PROC_NMI_WINDOW, vcpu->nmis != 0);
 	if (!injected && pc_interrupt_pending(&vcpu->vm->pc, vcpu->id))
-		injected = inject_interrupt(v, blocking);
+		inject_interrupt(v, blocking);
 	set_proc_control(v, PROC_INTERRUPT_WINDOW,
 			 pc_interrupt_pending(&vcpu->vm->pc, vcpu->id) ||
 				 (v->interrupted.info & INTR_VALID));

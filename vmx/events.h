@@ -40,6 +40,12 @@ bool events_inject(struct vmx_vcpu *v);
 bool events_wake(const struct vmx_vcpu *v);
 
 void events_close_interrupt_window(struct vmx_vcpu *v);
+/*
+ * An exit before a #DB leaves DR6, which the guest has in the CPU's own register, as it was: adds
+ * the causes.
+ */
+void events_set_dr6(uint64_t causes);
+
 /* The #DB after a single step becomes pending. */
 void events_single_step(void);
 

@@ -18,6 +18,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
 	[EXIT_INTERRUPT_WINDOW] = exit_interrupt_window,
 	[EXIT_NMI_WINDOW] = exit_nmi_window,
+	[EXIT_TASK_SWITCH] = exit_task_switch,
 	[EXIT_CPUID] = exit_cpuid,
 	[EXIT_GETSEC] = exit_undefined,
 	[EXIT_HLT] = exit_hlt,

@@ -8,25 +8,15 @@
 #include "vmx/exit.h"
 #include "vmx/vmcs.h"
 
-/* Exit qualification of a #DB: the bits that DR6 would get. SDM volume 3, "Basic VM-Exit Information". */
+/* A #DB's exit qualification: bits for DR6. SDM volume 3, "Basic VM-Exit Information". */
 #define DEBUG_CAUSES   (BITS(3, 0) | BIT(13) | BIT(14))
 #define DR6_BREAKS     BITS(3, 0)
 #define DR6_ACTIVE_LOW 0xffff0ff0ULL
 #define DR7_GD	       BIT(13)
 
-/* An exit before the #DB leaves DR6 as it was: the guest must see why it was raised. */
-static void set_dr6(uint64_t causes)
-{
-	uint64_t dr6;
-
-	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-	dr6 = (dr6 & ~DR6_BREAKS) | causes | DR6_ACTIVE_LOW;
-	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
-}
-
 static enum exit_action reflect_debug(struct vmx_vcpu *v)
 {
-	set_dr6(vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES);
+	events_set_dr6(vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES);
 	/* Delivery of #DB clears DR7.GD. */
 	vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~DR7_GD);
 	return vmx_reflect(v, VECTOR_DB, 0);

@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "lib/format.h"
+#include "lib/string.h"
 #include "vmx/dump.h"
 #include "vmx/vmcs.h"
 
@@ -109,4 +110,35 @@ enum exit_action guest_cpu_result(struct vmx_vcpu *v, enum emulate_status status
 		return vmx_raise(v, result->vector, result->error_code);
 	default: return unsupported(v, result);
 	}
+}
+
+bool guest_cpu_copy(struct vmx_vcpu *v, uint64_t linear, void *data, unsigned size,
+		    enum guest_cpu_direction direction, uint32_t *error_code)
+{
+	struct guest_memory *memory = &v->vcpu.vm->memory;
+	const struct walk_state state = {
+		.cr0 = vmcs_read(GUEST_CR0),
+		.cr3 = vmcs_read(GUEST_CR3),
+		.cr4 = vmcs_read(GUEST_CR4),
+		.efer = vmcs_read(GUEST_EFER),
+		.pdpte = {vmcs_read(GUEST_PDPTE0), vmcs_read(GUEST_PDPTE1), vmcs_read(GUEST_PDPTE2),
+			  vmcs_read(GUEST_PDPTE3)},
+		.physical_bits = cpuid_physical_bits(&v->vcpu.vm->cpuid),
+	};
+	bool writes = direction == GUEST_CPU_WRITE;
+
+	for (unsigned done = 0, part; done < size; done += part) {
+		uint64_t at = (uint32_t)(linear + done), gpa;
+
+		part = (unsigned)MIN(size - done, PAGE_SIZE - (at & (PAGE_SIZE - 1)));
+		if (!walk(&state, memory, at, writes ? WALK_WRITE : 0, &gpa, error_code)) {
+			write_cr2(at);
+			return false;
+		}
+		if (writes)
+			guest_memory_write(memory, gpa, (uint8_t *)data + done, part);
+		else if (!guest_memory_read(memory, gpa, (uint8_t *)data + done, part))
+			memset((uint8_t *)data + done, 0xff, part);
+	}
+	return true;
 }

@@ -22,7 +22,7 @@
 #define BITMAP_WRITE	   2048
 #define BITMAP_HIGH_FIRST  0xc0000000u
 
-/* What ARCH_CAPABILITIES says of the host's flaws holds for the guest; controls it has not, don't. */
+/* What it says of the host's flaws holds for the guest; what it says of controls does not. */
 #define ARCH_CAPS_PASS (BITS(2, 0) | BITS(8, 4) | BITS(17, 13) | BIT(24) | BIT(26) | BIT(27))
 
 static struct vlapic *lapic_of(struct vmx_vcpu *v)

@@ -53,7 +53,8 @@ static void write_controls(struct vmx_vcpu *v)
 		   control[CONTROL_ENTRY] | (vm->start.efer & EFER_LMA ? ENTRY_IA32E : 0));
 	/*
 	 * #AC and #DB can be raised without end by a guest's own tables during their delivery
-	 * (CVE-2015-5307, CVE-2015-8104); their exits keep such a guest stoppable. #MC is the host's.
+	 * (CVE-2015-5307, CVE-2015-8104); their exits keep such a guest stoppable. #MC is the
+	 * host's.
 	 */
 	vmcs_write(EXCEPTION_BITMAP, BIT(VECTOR_AC) | BIT(VECTOR_DB) | BIT(VECTOR_MC));
 	vmcs_write(PF_ERROR_MASK, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The FPU and vector registers, which Socle itself never uses: it only hands them to guests clean. */
+/* The FPU and vector registers: Socle never uses them, and hands them to guests clean. */
 #ifndef ARCH_X86_64_FPU_H
 #define ARCH_X86_64_FPU_H
 

@@ -55,7 +55,7 @@ static void print_address(const char *what, uint64_t address)
 		log_error("%s %016lx", what, address);
 }
 
-/* Stacks are inside the image or in RAM of ours: a frame outside the image's stack ends the walk. */
+/* The boot CPU's stacks are inside the image: a frame outside it ends the walk. */
 static bool is_frame(uint64_t frame)
 {
 	return is_aligned(frame, 8) && frame >= (uint64_t)text_end &&

@@ -2,7 +2,8 @@
 /*
  * A physical CPU: its descriptor tables and stacks. #DF, NMI and #MC have stacks of their own by
  * the TSS's interrupt stack table, so that they work whatever state the interrupted code's stack
- * is in. Intel SDM volume 3, "Protected Mode Memory Management", "Interrupt and Exception Handling".
+ * is in. Intel SDM volume 3, "Protected-Mode Memory Management", "Interrupt and Exception
+ * Handling".
  */
 #ifndef ARCH_X86_64_PCPU_H
 #define ARCH_X86_64_PCPU_H
