@@ -37,6 +37,8 @@ class _Reader(ini.Reader):
             re.compile(pattern.get(self.key, ""))
         except re.error as error:
             raise self.bad(f"is no regular expression: {error}") from None
+        if self.key == "type" and " => " not in value:
+            raise self.bad("want REGEX => TEXT (and quotes around a value with ' #' in it)")
         if self.key == "on" and not set(value.split()) <= set(PLATFORMS):
             raise self.bad(f"want some of {' '.join(PLATFORMS)}")
         if self.key in ("cpus", "memory", "timeout", "status") and not value.isdigit():
