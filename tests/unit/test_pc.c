@@ -17,7 +17,8 @@
 
 static struct pc pc;
 static uint8_t pages[PC_CPUS_MAX][4096] __attribute__((aligned(4096)));
-static unsigned kicks[PC_CPUS_MAX], nmis[PC_CPUS_MAX], inits[PC_CPUS_MAX], startups[PC_CPUS_MAX];
+static unsigned kicks[PC_CPUS_MAX], nmis[PC_CPUS_MAX], smis[PC_CPUS_MAX], inits[PC_CPUS_MAX],
+	startups[PC_CPUS_MAX];
 static unsigned power_offs, resets, exits, chars;
 static uint32_t exit_value;
 static uint8_t last_char;
@@ -69,7 +70,8 @@ static void on_nmi(void *ctx, unsigned cpu)
 
 static void on_smi(void *ctx, unsigned cpu)
 {
-	(void)ctx, (void)cpu;
+	(void)ctx;
+	smis[cpu]++;
 }
 
 static void on_init(void *ctx, unsigned cpu)
@@ -114,6 +116,7 @@ static void start(unsigned cpus)
 	room = true;
 	power_offs = resets = exits = chars = 0;
 	memset(kicks, 0, sizeof(kicks)), memset(nmis, 0, sizeof(nmis));
+	memset(smis, 0, sizeof(smis));
 	memset(inits, 0, sizeof(inits)), memset(startups, 0, sizeof(startups));
 	assert_true(pc_init(&pc, &c));
 }
@@ -494,6 +497,12 @@ static void test_configuration_is_checked(void **state)
 	assert_false(pc_init(&pc, &c));
 	c.hz = (1ULL << 33) + 1;
 	assert_false(pc_init(&pc, &c));
+	c.hz = 1ULL << 33;
+	assert_true(pc_init(&pc, &c));
+	c.physical_bits = 31;
+	assert_false(pc_init(&pc, &c));
+	c.physical_bits = 53;
+	assert_false(pc_init(&pc, &c));
 }
 
 static void test_any_guest_is_survived(void **state)
@@ -529,6 +538,45 @@ static void test_any_guest_is_survived(void **state)
 	assert_true(pc_next_event(&pc) > now);
 }
 
+static void test_msi_without_hint_reaches_all_named(void **state)
+{
+	const struct apic_message smi = {.destination = 1, .delivery = APIC_SMI, .asserted = true};
+
+	(void)state;
+	start(3);
+	for (unsigned i = 0; i < 3; i++)
+		apic(i, 0xF0, 0x1FF, 0), apic(i, 0xD0, 1U << (24 + i), 0);
+	pc_msi(&pc, 0xFEE05004, 0x0074); /* logical: 0 and 2 */
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x74);
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 1), -1);
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 2), 0x74);
+	assert_int_equal(pc_mmio_read(&pc, 0, 0xFEE001B0, 4, 0), 0); /* an edge */
+	pc_msi(&pc, 0xFEE01000, 0xC075);
+	assert_true(pc_mmio_read(&pc, 1, 0xFEE001B0, 4, 0) & 1U << 21);
+	pc_message(&pc, &smi);
+	assert_int_equal(smis[0] + smis[2], 0);
+	assert_int_equal(smis[1], 1);
+}
+
+static void test_shorthands_mind_no_logical_model(void **state)
+{
+	(void)state;
+	start(2);
+	apic(1, 0xF0, 0x1FF, 0), apic(1, 0xE0, 0, 0);
+	apic(0, 0x300, 0xC4855, 0);
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 1), 0x55);
+}
+
+static void test_acpi_timer_is_an_event(void **state)
+{
+	(void)state;
+	start(1);
+	out(0x43, 0x30, 0);
+	pc_port_write(&pc, 0x402, 2, 1, 0);
+	assert_int_equal(pc_next_event(&pc),
+			 ((1ULL << 31) * HZ + VACPI_PM_TIMER_HZ - 1) / VACPI_PM_TIMER_HZ);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,6 +599,9 @@ int main(void)
 		cmocka_unit_test(test_next_event_is_the_least),
 		cmocka_unit_test(test_configuration_is_checked),
 		cmocka_unit_test(test_any_guest_is_survived),
+		cmocka_unit_test(test_msi_without_hint_reaches_all_named),
+		cmocka_unit_test(test_shorthands_mind_no_logical_model),
+		cmocka_unit_test(test_acpi_timer_is_an_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,30 @@ static void test_reset_register(void **state)
 	assert_int_equal(resets, 1);
 }
 
+static void test_flags_are_independent(void **state)
+{
+	const uint64_t half = (1ULL << 31) * 2;
+
+	(void)state;
+	start(0);
+	out(4, 2, 0x1402, 0);
+	vacpi_smi_write(&acpi, 0xB2, 1, VACPI_ENABLE, 0);
+	assert_int_equal(in(4, 2, 0), 0x1403);
+	out(4, 1, 0x00, 0); /* a byte leaves the other alone, and SCI_EN */
+	assert_int_equal(in(4, 2, 0), 0x1401);
+	vacpi_power_button(&acpi);
+	assert_int_equal(in(0, 2, half), 0x101);
+	vacpi_power_button(&acpi);
+	out(0, 2, 0x100, half);
+	assert_int_equal(in(0, 2, half), 0x001);
+	start(half + 10); /* switched on late: nothing has changed yet */
+	assert_int_equal(in(0, 2, half + 20), 0);
+	assert_true(vacpi_next_event(&acpi) == UINT64_MAX);
+	vacpi_smi_write(&acpi, 0xB2, 1, VACPI_ENABLE, 2 * half);
+	out(2, 2, 0x001, 2 * half + 2);
+	assert_true(sci);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -156,6 +180,7 @@ int main(void)
 		cmocka_unit_test(test_sci_needs_enable_and_acpi_mode),
 		cmocka_unit_test(test_sleep),
 		cmocka_unit_test(test_reset_register),
+		cmocka_unit_test(test_flags_are_independent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

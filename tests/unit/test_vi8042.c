@@ -174,6 +174,54 @@ static void test_any_traffic_is_survived(void **state)
 	}
 }
 
+static void test_answers_do_not_disturb_the_rest(void **state)
+{
+	(void)state;
+	start();
+	command(0x60), data(0x57);
+	command(0xD4), data(0xF4);
+	assert_int_equal(get(), 0xFE);
+	assert_int_equal(ask(0x20), 0x57); /* sending to the mouse enables its interface only */
+	command(0xA7);
+	command(0xD4), data(0xF4), get();
+	assert_int_equal(ask(0x20), 0x57);
+	data(0xF4);
+	assert_true(status() & 0x40);
+	assert_int_equal(ask(0x20), 0x47);
+	assert_false(status() & 0x40);
+	command(0xD3), data(1);
+	command(0xD2), data(2);
+	assert_int_equal(status() & 0x21, 0x01); /* the later one stays */
+	assert_int_equal(status() & 0x14, 0x14);
+	get();
+	command(0xAA), get();
+	assert_int_equal(ask(0x20), 0x74);
+	assert_int_equal(ask(0xE0), 0x03);
+}
+
+static void test_output_port_shows_the_lines(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(ask(0xD0), 0xC3);
+	command(0x60), data(0x03);
+	command(0xD2), data(0);
+	assert_true(irq1);
+	command(0xD0); /* formed while the buffer was full */
+	assert_int_equal(get(), 0xD3);
+	command(0x60), data(0x00);
+	command(0xD3), data(0);
+	assert_false(irq12);
+	command(0xA5), data('x'), data('y');
+	get();
+	assert_false(status() & 0x01); /* they were the password's */
+	command(0xD1);		       /* a command in between takes the data byte's place */
+	command(0xAB);
+	assert_int_equal(get(), 0x00);
+	data(0xFE);
+	assert_int_equal(resets, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +232,8 @@ int main(void)
 		cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_a20_is_remembered),
 		cmocka_unit_test(test_any_traffic_is_survived),
+		cmocka_unit_test(test_answers_do_not_disturb_the_rest),
+		cmocka_unit_test(test_output_port_shows_the_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

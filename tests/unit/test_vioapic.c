@@ -170,6 +170,22 @@ static void test_only_fixed_modes_are_level(void **state)
 	assert_int_equal(rd(0x10), 0x8700);
 }
 
+static void test_lowest_priority_is_level_too(void **state)
+{
+	(void)state;
+	start();
+	entry(5, 0, 0x8150);
+	vioapic_set_pin(&io, 5, true);
+	assert_true(sent.level);
+	assert_int_equal(rd(0x1A), 0xC150);
+	vioapic_set_pin(&io, 6, true); /* edge entries have no remote IRR: no EOI concerns them */
+	vioapic_set_pin(&io, 7, true);
+	entry(7, 0, 0x0051);
+	sends = 0;
+	vioapic_eoi(&io, 0x51);
+	assert_int_equal(sends, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_edge_and_back_clears_remote_irr),
 		cmocka_unit_test(test_several_pins_of_one_vector),
 		cmocka_unit_test(test_only_fixed_modes_are_level),
+		cmocka_unit_test(test_lowest_priority_is_level_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

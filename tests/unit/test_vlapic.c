@@ -666,6 +666,110 @@ static void test_any_traffic_is_survived(void **state)
 	}
 }
 
+static void test_errors_gather(void **state)
+{
+	(void)state;
+	enabled(0);
+	fixed(2, false);
+	wr(0x300, 0x05, 0);
+	wr(0x300, 0x0105, 0); /* lowest priority counts alike */
+	assert_int_equal(sends, 0);
+	wr(0x280, 0, 0);
+	assert_int_equal(rd(0x280, 0), 0x60);
+	wr(0x300, 0x10, 0); /* the first legal vector */
+	assert_int_equal(sends, 1);
+	wr(0x3D0, 1, 0);
+	wr(0x280, 0, 0);
+	assert_int_equal(rd(0x280, 0), 0x80);
+	fixed(2, false);
+	vlapic_init_reset(&apic);
+	wr(0x280, 0, 0);
+	assert_int_equal(rd(0x280, 0), 0);
+}
+
+static void test_icr_reads_back(void **state)
+{
+	(void)state;
+	enabled(0);
+	wr(0x310, 0x12345678, 0);
+	wr(0x300, 0xC4931, 0);
+	assert_int_equal(rd(0x310, 0), 0x12000000);
+	assert_int_equal(rd(0x300, 0), 0xC4931);
+	wr(0x300, 0x84400, 0); /* NMI to all with self is no valid combination */
+	assert_int_equal(sends, 1);
+}
+
+static void test_timer_interrupts_are_edges(void **state)
+{
+	(void)state;
+	enabled(0);
+	wr(0x320, 0x45, 0);
+	wr(0x380, 1, 0);
+	vlapic_advance(&apic, 1000);
+	assert_int_equal(rd(0x1A0, 1000), 0);
+	vlapic_acknowledge(&apic, 0x45);
+	wr(0xB0, 0, 1000);
+	assert_int_equal(eois, 0);
+	/* One-shot to periodic while counting: it goes on. */
+	wr(0x380, 1000, 1000);
+	wr(0x320, 0x20045, 1100);
+	assert_true(vlapic_next_event(&apic) != UINT64_MAX);
+}
+
+static void test_wired_lints_and_their_end(void **state)
+{
+	const struct apic_message extint = {.delivery = APIC_EXTINT, .asserted = true};
+
+	(void)state;
+	power_up(0);
+	vlapic_virtual_wire(&apic);
+	kicks = 0;
+	vlapic_set_lint(&apic, 0, true);
+	assert_int_equal(kicks, 1);
+	vlapic_set_lint(&apic, 1, true);
+	assert_int_equal(nmis, 1);
+	vlapic_set_lint(&apic, 0, false);
+	vlapic_accept(&apic, &extint);
+	assert_true(vlapic_extint(&apic));
+	vlapic_init_reset(&apic);
+	assert_false(vlapic_extint(&apic));
+}
+
+static void test_lint0_level_unmasked_while_asserted(void **state)
+{
+	(void)state;
+	enabled(0);
+	vlapic_set_lint(&apic, 0, true);
+	wr(0x350, 0x18060, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	wr(0x350, 0x8060, 0);
+	assert_int_equal(vlapic_pending(&apic), 0x60);
+	vlapic_acknowledge(&apic, 0x60);
+	fixed(0x91, true);
+	vlapic_acknowledge(&apic, 0x91);
+	wr(0xB0, 0, 0); /* of 0x91: not LINT0's */
+	assert_int_equal(rd(0x350, 0), 0xC060);
+	assert_int_equal(vlapic_pending(&apic), -1);
+}
+
+static void test_entering_x2apic_keeps_what_stays(void **state)
+{
+	uint64_t value;
+
+	(void)state;
+	enabled(0x42);
+	wr(0x80, 0x30, 0), wr(0xD0, 0xAB000000, 0), wr(0x340, 0x455, 0);
+	fixed(0x77, false);
+	assert_true(vlapic_write_base(&apic, 0xFEE00D00));
+	assert_int_equal(vlapic_pending(&apic), 0x77);
+	assert_true(vlapic_read_msr(&apic, 0x808, &value, 0));
+	assert_int_equal(value, 0x30);
+	assert_true(vlapic_read_msr(&apic, 0x834, &value, 0));
+	assert_int_equal(value, 0x455);
+	assert_true(vlapic_write_base(&apic, 0xFEE00100));
+	assert_int_equal(vlapic_pending(&apic), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -692,6 +796,12 @@ int main(void)
 		cmocka_unit_test(test_x2apic_identity_and_ipis),
 		cmocka_unit_test(test_partial_accesses),
 		cmocka_unit_test(test_any_traffic_is_survived),
+		cmocka_unit_test(test_errors_gather),
+		cmocka_unit_test(test_icr_reads_back),
+		cmocka_unit_test(test_timer_interrupts_are_edges),
+		cmocka_unit_test(test_wired_lints_and_their_end),
+		cmocka_unit_test(test_lint0_level_unmasked_while_asserted),
+		cmocka_unit_test(test_entering_x2apic_keeps_what_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -365,6 +365,70 @@ static void test_any_traffic_is_survived(void **state)
 	}
 }
 
+static void test_two_slave_requests_come_one_after_the_other(void **state)
+{
+	(void)state;
+	start(0x01);
+	raise(10), raise(13);
+	assert_int_equal(vpic_acknowledge(&pic), 0x2A);
+	out(0xA0, 0x20), out(0x20, 0x20);
+	assert_int_equal(vpic_acknowledge(&pic), 0x2D);
+	out(0xA0, 0x20), out(0x20, 0x20);
+	assert_false(intr);
+	vpic_set_pin(&pic, 2, true); /* the cascade is no input of the PC's */
+	vpic_set_pin(&pic, 16, true);
+	assert_false(intr);
+}
+
+static void test_icw1_ends_all_special_modes(void **state)
+{
+	(void)state;
+	start(0x13); /* automatic EOI, special fully nested */
+	out(0x20, 0x80), out(0x20, 0x68), out(0x20, 0xC3), out(0x20, 0x0B);
+	words(0x11, 0x01);
+	assert_int_equal(in(0x20), 0);
+	raise(3), raise(6);
+	assert_int_equal(in(0x20), 0x48); /* IRR again; 3 is above 6 again */
+	assert_int_equal(vpic_acknowledge(&pic), 0x23);
+	assert_int_equal(isr(0x20), 0x08);
+	out(0x21, 0x08);
+	assert_false(intr); /* no special mask */
+	out(0x20, 0x20);
+	assert_true(intr);
+	words(0x13, 0x01); /* single: no ICW3, and the mask register is next */
+	out(0x21, 0xFF), out(0x21, 0x55);
+	assert_int_equal(in(0x21), 0x55);
+}
+
+static void test_poll_is_for_one_read(void **state)
+{
+	(void)state;
+	start(0x01);
+	raise(1);
+	out(0x21, 0x40);
+	out(0x20, 0x0C);
+	assert_int_equal(in(0x21), 0x81);
+	assert_int_equal(in(0x21), 0x40);
+	assert_false(intr);
+	out(0x20, 0x20);
+	pulse(1);
+	out(0x20, 0x0C);
+	words(0x11, 0x01); /* ICW1 forgets the poll as well */
+	assert_int_equal(in(0x21), 0);
+}
+
+static void test_rotate_on_specific_eoi(void **state)
+{
+	(void)state;
+	start(0x01);
+	raise(5);
+	vpic_acknowledge(&pic);
+	out(0x20, 0xE5);
+	assert_int_equal(isr(0x20), 0);
+	pulse(5), raise(7);
+	assert_int_equal(vpic_acknowledge(&pic), 0x27);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -383,6 +447,10 @@ int main(void)
 		cmocka_unit_test(test_mcs80_gives_the_address),
 		cmocka_unit_test(test_firmware_state),
 		cmocka_unit_test(test_any_traffic_is_survived),
+		cmocka_unit_test(test_two_slave_requests_come_one_after_the_other),
+		cmocka_unit_test(test_icw1_ends_all_special_modes),
+		cmocka_unit_test(test_poll_is_for_one_read),
+		cmocka_unit_test(test_rotate_on_specific_eoi),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

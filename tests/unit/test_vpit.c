@@ -444,6 +444,65 @@ static void test_any_register_traffic_is_survived(void **state)
 	}
 }
 
+static uint8_t status_of(unsigned counter, uint64_t now)
+{
+	control((uint8_t)(0xE0 | 2 << counter), now);
+	return (uint8_t)vpit_read(&pit, (uint16_t)(0x40 + counter), 1, now);
+}
+
+static void test_power_up_state(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(status_of(0, 5), 0x80 | 0x36);
+	assert_int_equal(status_of(1, 5), 0x80 | 0x14);
+	assert_int_equal(status_of(2, 5), 0x80 | 0x36);
+	assert_int_equal(vpit_next_event(&pit), 1 + 32768);
+	assert_int_equal(latched(0, 1 + 100), 65536 - 200);
+	assert_int_equal(vpit_read(&pit, 0x41, 1, 1 + 7), 18 - 7);
+}
+
+static void test_control_word_drops_latches(void **state)
+{
+	(void)state;
+	start();
+	control(0xC8, 10); /* count and status of counter 2 */
+	control(0xB4, 10);
+	vpit_port61_write(&pit, 0x61, 1, 1, 10);
+	count(2, 1000, 10);
+	assert_int_equal(read_pair(2, 111), 900);
+}
+
+static void test_retrigger_keeps_a_low_output_low(void **state)
+{
+	(void)state;
+	start();
+	control(0xB2, 0);
+	count(2, 100, 0);
+	vpit_port61_write(&pit, 0x61, 1, 1, 0);
+	for (uint64_t now = 1; now < 80; now += 20) {
+		vpit_port61_write(&pit, 0x61, 1, 0, now);
+		vpit_port61_write(&pit, 0x61, 1, 1, now);
+		assert_false(vpit_port61_read(&pit, 0x61, 1, now) & 0x20);
+	}
+	assert_false(vpit_port61_read(&pit, 0x61, 1, 161) & 0x20);
+	assert_true(vpit_port61_read(&pit, 0x61, 1, 162) & 0x20);
+}
+
+static void test_null_count_until_loaded(void **state)
+{
+	(void)state;
+	start();
+	control(0x34, 0);
+	count(0, 100, 0);
+	assert_int_equal(status_of(0, 0), 0x80 | 0x40 | 0x34);
+	assert_int_equal(status_of(0, 1), 0x80 | 0x34);
+	count(0, 50, 10); /* waits for the end of the period */
+	assert_int_equal(status_of(0, 99), 0x80 | 0x40 | 0x34);
+	assert_int_equal(status_of(0, 101), 0x80 | 0x34);
+	assert_int_equal(latched(0, 111), 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +518,10 @@ int main(void)
 		cmocka_unit_test(test_first_byte_stops_mode_0),
 		cmocka_unit_test(test_port61),
 		cmocka_unit_test(test_any_register_traffic_is_survived),
+		cmocka_unit_test(test_power_up_state),
+		cmocka_unit_test(test_control_word_drops_latches),
+		cmocka_unit_test(test_retrigger_keeps_a_low_output_low),
+		cmocka_unit_test(test_null_count_until_loaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

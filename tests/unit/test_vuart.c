@@ -340,6 +340,76 @@ static void test_any_traffic_is_survived(void **state)
 	}
 }
 
+static void test_writing_thr_withdraws_the_interrupt(void **state)
+{
+	(void)state;
+	start(0x01, 0x02);
+	assert_true(irq);
+	room = false;
+	out(0, 'a', 0);
+	assert_false(irq);
+	out(2, 0x05, 0); /* the transmitter is cleared: empty again */
+	assert_true(irq);
+}
+
+static void test_fcr_without_clear_bits_keeps_the_fifos(void **state)
+{
+	(void)state;
+	start(0x01, 0);
+	receive(3, 0);
+	room = false;
+	out(0, 'a', 0), out(0, 'b', 0);
+	out(2, 0x81, 0);
+	assert_int_equal(in(5, 0), 0x01);
+	assert_int_equal(in(0, 0), 0x30);
+	room = true;
+	vuart_tx_ready(&uart, 0);
+	assert_int_equal(sends, 2);
+	out(2, 0x83, 0);
+	assert_int_equal(in(5, 0), 0x60);
+	receive(3, 0);
+	out(2, 0x00, 0); /* switching the FIFOs off clears them */
+	assert_int_equal(in(5, 0), 0x60);
+}
+
+static void test_errors_show_once_and_in_turn(void **state)
+{
+	(void)state;
+	start(0x01, 0x01);
+	vuart_receive_forced(&uart, 1, 0x04, 0);
+	vuart_receive_forced(&uart, 2, 0x08, 0);
+	assert_int_equal(in(2, 0), 0xC4); /* the line status interrupt is not enabled */
+	assert_int_equal(in(5, 0), 0xE5);
+	assert_int_equal(in(5, 0), 0xE1); /* the second is still inside */
+	in(0, 0);
+	assert_int_equal(in(5, 0), 0xE9);
+	assert_int_equal(in(5, 0), 0x61);
+}
+
+static void test_polled_timeout(void **state)
+{
+	(void)state;
+	start(0xC1, 0x01);
+	receive(2, 0);
+	assert_int_equal(in(2, 10), 0xC1);
+	assert_int_equal(in(2, 4 * 10 * 16), 0xCC); /* without vuart_advance */
+	in(0, 641);
+	assert_int_equal(in(2, 642), 0xC1);
+}
+
+static void test_all_deltas(void **state)
+{
+	(void)state;
+	start(0, 0x08);
+	for (unsigned i = 0; i < 4; i++) {
+		vuart_set_modem(&uart, 0xF0);
+		in(6, 0);
+		vuart_set_modem(&uart, (uint8_t)(0xF0 & ~(0x10 << i)));
+		assert_int_equal(in(6, 0), (0xF0 & ~(0x10 << i)) | 1 << i);
+		assert_int_equal(in(6, 0), 0xF0 & ~(0x10 << i));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +426,11 @@ int main(void)
 		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_out2_gates_the_interrupt),
 		cmocka_unit_test(test_any_traffic_is_survived),
+		cmocka_unit_test(test_writing_thr_withdraws_the_interrupt),
+		cmocka_unit_test(test_fcr_without_clear_bits_keeps_the_fifos),
+		cmocka_unit_test(test_errors_show_once_and_in_turn),
+		cmocka_unit_test(test_polled_timeout),
+		cmocka_unit_test(test_all_deltas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
