@@ -31,10 +31,11 @@
 #define RIGHTS_NONE	 BIT(16)
 
 #define HAVE_PAGE	 BIT(EMULATE_FIELDS)
+#define HAVE_CODE	 BIT(EMULATE_FIELDS + 1)
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
-_Static_assert(EMULATE_FIELDS < 64, "`have` is one word");
+_Static_assert(EMULATE_FIELDS + 2 <= 64, "`have` is one word");
 
 static inline uint64_t get(struct emulate *e, unsigned field)
 {
@@ -54,7 +55,7 @@ static void set_status(struct emulate *e, uint64_t flags)
 }
 
 /* CS.L means nothing unless EFER.LMA is set. */
-static inline enum insn_mode mode_of(struct emulate *e)
+enum insn_mode emulate_mode(struct emulate *e)
 {
 	uint64_t rights = get(e, EMULATE_RIGHTS + SEGMENT_CS);
 
@@ -63,21 +64,16 @@ static inline enum insn_mode mode_of(struct emulate *e)
 	return rights & RIGHTS_DB ? INSN_MODE_32 : INSN_MODE_16;
 }
 
-enum insn_mode emulate_mode(struct emulate *e)
-{
-	return mode_of(e);
-}
-
 /* SS.DPL is the CPL in every mode, real and virtual-8086 mode included. */
 unsigned emulate_cpl(struct emulate *e)
 {
 	return get(e, EMULATE_RIGHTS + SEGMENT_SS) >> RIGHTS_DPL_SHIFT & 3;
 }
 
-static enum emulate_status fault(struct emulate_result *result, uint8_t vector, uint32_t error_code)
+static enum emulate_status fault(struct emulate *e, uint8_t vector, uint32_t error_code)
 {
-	result->vector = vector;
-	result->error_code = error_code;
+	e->result->vector = vector;
+	e->result->error_code = error_code;
 	return EMULATE_FAULT;
 }
 
@@ -89,7 +85,7 @@ static bool same_page(uint64_t a, uint64_t b)
 }
 
 static enum emulate_status walk_guest(struct emulate *e, uint64_t linear, unsigned access,
-				      uint64_t *gpa, struct emulate_result *result)
+				      uint64_t *gpa, struct walk_record *record)
 {
 	struct walk_state state;
 	uint32_t error_code;
@@ -98,8 +94,9 @@ static enum emulate_status walk_guest(struct emulate *e, uint64_t linear, unsign
 		access |= WALK_USER;
 	/* In 64-bit mode paging is on; then only a supervisor's write depends on CR0. */
 	state.cr0 = CR0_PG;
-	if ((access & (WALK_WRITE | WALK_USER)) == WALK_WRITE || mode_of(e) != INSN_MODE_64)
+	if ((access & (WALK_WRITE | WALK_USER)) == WALK_WRITE || e->mode != INSN_MODE_64)
 		state.cr0 = get(e, EMULATE_CR0);
+	record->count = 0;
 	if (!(state.cr0 & CR0_PG)) {
 		*gpa = linear;
 		return EMULATE_DONE;
@@ -114,16 +111,17 @@ static enum emulate_status walk_guest(struct emulate *e, uint64_t linear, unsign
 	if ((state.cr4 & CR4_PAE) && !(state.efer & EFER_LMA))
 		for (unsigned i = 0; i < ARRAY_SIZE(state.pdpte); i++)
 			state.pdpte[i] = get(e, EMULATE_PDPTE + i);
-	if (walk(&state, e->memory, linear, access, gpa, &error_code))
+	if (walk_recorded(&state, e->memory, linear, access, gpa, &error_code, record))
 		return EMULATE_DONE;
-	result->cr2 = linear;
-	return fault(result, VECTOR_PF, error_code);
+	e->result->cr2 = linear;
+	return fault(e, VECTOR_PF, error_code);
 }
 
 /* Of data. access is WALK_WRITE or 0. */
 static enum emulate_status translate(struct emulate *e, uint64_t linear, unsigned access,
-				     uint64_t *gpa, struct emulate_result *result)
+				     uint64_t *gpa)
 {
+	struct walk_record record;
 	enum emulate_status status;
 	uint64_t offset = linear % PAGE_SIZE;
 
@@ -136,7 +134,7 @@ static enum emulate_status translate(struct emulate *e, uint64_t linear, unsigne
 		*gpa = e->page.gpa + offset;
 		return EMULATE_DONE;
 	}
-	status = walk_guest(e, linear, access, gpa, result);
+	status = walk_guest(e, linear, access, gpa, &record);
 	if (status != EMULATE_DONE)
 		return status;
 	e->page.linear = align_down(linear, PAGE_SIZE);
@@ -148,9 +146,9 @@ static enum emulate_status translate(struct emulate *e, uint64_t linear, unsigne
 
 /* ---- Segmentation ---- */
 
-static enum emulate_status segment_fault(enum insn_segment segment, struct emulate_result *result)
+static enum emulate_status segment_fault(struct emulate *e, enum insn_segment segment)
 {
-	return fault(result, segment == SEGMENT_SS ? VECTOR_SS : VECTOR_GP, 0);
+	return fault(e, segment == SEGMENT_SS ? VECTOR_SS : VECTOR_GP, 0);
 }
 
 static bool canonical(struct emulate *e, uint64_t linear)
@@ -189,14 +187,14 @@ static bool limit_allows(uint64_t rights, uint64_t limit, uint64_t offset, unsig
 /* Outside 64-bit mode. */
 static enum emulate_status legacy_linear(struct emulate *e, enum insn_segment segment,
 					 uint64_t offset, unsigned size, unsigned access,
-					 uint64_t *linear, struct emulate_result *result)
+					 uint64_t *linear)
 {
 	uint64_t rights = get(e, EMULATE_RIGHTS + segment);
 
 	*linear = (uint32_t)(get(e, EMULATE_BASE + segment) + offset);
 	if (!type_allows(e, rights, access) ||
 	    !limit_allows(rights, get(e, EMULATE_LIMIT + segment), offset, size))
-		return segment_fault(segment, result);
+		return segment_fault(e, segment);
 	return EMULATE_DONE;
 }
 
@@ -215,10 +213,10 @@ static void mark_device(const struct emulate *e, struct emulate_span *span, unsi
 }
 
 static enum emulate_status translate_span(struct emulate *e, uint64_t linear, unsigned access,
-					  struct emulate_span *span, struct emulate_result *result)
+					  struct emulate_span *span)
 {
 	uint64_t room = PAGE_SIZE - linear % PAGE_SIZE;
-	enum emulate_status status = translate(e, linear, access, &span->gpa[0], result);
+	enum emulate_status status = translate(e, linear, access, &span->gpa[0]);
 
 	if (status != EMULATE_DONE)
 		return status;
@@ -227,9 +225,9 @@ static enum emulate_status translate_span(struct emulate *e, uint64_t linear, un
 		return EMULATE_DONE;
 	span->first = (uint8_t)room;
 	linear += room;
-	if (mode_of(e) != INSN_MODE_64)
+	if (e->mode != INSN_MODE_64)
 		linear = (uint32_t)linear;
-	status = translate(e, linear, access, &span->gpa[1], result);
+	status = translate(e, linear, access, &span->gpa[1]);
 	if (status == EMULATE_DONE)
 		mark_device(e, span, 1);
 	return status;
@@ -237,15 +235,14 @@ static enum emulate_status translate_span(struct emulate *e, uint64_t linear, un
 
 static inline enum emulate_status make_span(struct emulate *e, enum insn_segment segment,
 					    uint64_t offset, unsigned size, unsigned access,
-					    struct emulate_span *span,
-					    struct emulate_result *result)
+					    struct emulate_span *span)
 {
-	bool long_mode = mode_of(e) == INSN_MODE_64;
+	bool long_mode = e->mode == INSN_MODE_64;
 	uint64_t linear = offset;
 	enum emulate_status status;
 
 	if (!long_mode) {
-		status = legacy_linear(e, segment, offset, size, access, &linear, result);
+		status = legacy_linear(e, segment, offset, size, access, &linear);
 		if (status != EMULATE_DONE)
 			return status;
 	} else if (segment >= SEGMENT_FS) {
@@ -262,17 +259,19 @@ static inline enum emulate_status make_span(struct emulate *e, enum insn_segment
 	}
 	span->device = 0;
 	if (long_mode && (!canonical(e, linear) || !canonical(e, linear + size - 1)))
-		return segment_fault(segment, result);
+		return segment_fault(e, segment);
 	if (misaligned(e, linear, size))
-		return fault(result, VECTOR_AC, 0);
-	return translate_span(e, linear, access, span, result);
+		return fault(e, VECTOR_AC, 0);
+	return translate_span(e, linear, access, span);
 }
 
 enum emulate_status emulate_span(struct emulate *e, enum insn_segment segment, uint64_t offset,
 				 unsigned size, unsigned access, struct emulate_span *span,
 				 struct emulate_result *result)
 {
-	return make_span(e, segment, offset, size, access, span, result);
+	e->result = result;
+	e->mode = (uint8_t)emulate_mode(e);
+	return make_span(e, segment, offset, size, access, span);
 }
 
 /* The largest access of 1, 2, 4 or 8 bytes that fits in `left` (1..8). */
@@ -351,9 +350,19 @@ static void write_part(struct emulate *e, const struct emulate_span *span, unsig
 	}
 }
 
+/* All of it is on the device page that was reported: the common case. */
+static inline bool is_plain_device(const struct emulate_span *span)
+{
+	return span->device == 1 && span->first == span->size;
+}
+
 uint64_t emulate_read(struct emulate *e, const struct emulate_span *span)
 {
-	uint64_t value = read_part(e, span, 0, span->first);
+	uint64_t value;
+
+	if (is_plain_device(span))
+		return e->ops->mmio_read(e->ctx, span->gpa[0], span->size) & mask_bytes(span->size);
+	value = read_part(e, span, 0, span->first);
 
 	if (span->first < span->size)
 		value |= read_part(e, span, 1, span->size - span->first) << (8 * span->first);
@@ -362,6 +371,11 @@ uint64_t emulate_read(struct emulate *e, const struct emulate_span *span)
 
 void emulate_write(struct emulate *e, const struct emulate_span *span, uint64_t value)
 {
+	if (is_plain_device(span)) {
+		e->ops->mmio_write(e->ctx, span->gpa[0], span->size,
+				   value & mask_bytes(span->size));
+		return;
+	}
 	write_part(e, span, 0, span->first, value);
 	if (span->first < span->size)
 		write_part(e, span, 1, span->size - span->first, value >> (8 * span->first));
@@ -400,10 +414,10 @@ static uint64_t effective_address(struct emulate *e, const struct insn *insn)
 }
 
 static enum emulate_status operand(struct emulate *e, const struct insn *insn, unsigned access,
-				   struct emulate_span *span, struct emulate_result *result)
+				   struct emulate_span *span)
 {
 	return make_span(e, (enum insn_segment)insn->segment, effective_address(e, insn),
-			 insn->memory_size, access, span, result);
+			 insn->memory_size, access, span);
 }
 
 /* The operand that is not in memory: a register or an immediate. */
@@ -477,15 +491,13 @@ static uint64_t compute(enum insn_op op, uint64_t a, uint64_t b, unsigned size, 
 
 /* ---- Instructions ---- */
 
-typedef enum emulate_status (*execute_fn)(struct emulate *e, const struct insn *insn,
-					  struct emulate_result *result);
+typedef enum emulate_status (*execute_fn)(struct emulate *e, const struct insn *insn);
 
-static enum emulate_status execute_mov(struct emulate *e, const struct insn *insn,
-				       struct emulate_result *result)
+static enum emulate_status execute_mov(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
 	bool loads = insn->form == INSN_FORM_REG_MEM;
-	enum emulate_status status = operand(e, insn, loads ? 0 : WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, loads ? 0 : WALK_WRITE, &span);
 
 	if (status != EMULATE_DONE)
 		return status;
@@ -499,11 +511,10 @@ static enum emulate_status execute_mov(struct emulate *e, const struct insn *ins
 }
 
 /* MOVZX, MOVSX, MOVSXD. */
-static enum emulate_status execute_extend(struct emulate *e, const struct insn *insn,
-					  struct emulate_result *result)
+static enum emulate_status execute_extend(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
-	enum emulate_status status = operand(e, insn, 0, &span, result);
+	enum emulate_status status = operand(e, insn, 0, &span);
 	unsigned unused = 64 - 8 * insn->memory_size;
 	uint64_t value;
 
@@ -521,12 +532,11 @@ static uint64_t swapped(uint64_t value, unsigned size)
 	return __builtin_bswap64(value) >> (64 - 8 * size);
 }
 
-static enum emulate_status execute_movbe(struct emulate *e, const struct insn *insn,
-					 struct emulate_result *result)
+static enum emulate_status execute_movbe(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
 	bool loads = insn->form == INSN_FORM_REG_MEM;
-	enum emulate_status status = operand(e, insn, loads ? 0 : WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, loads ? 0 : WALK_WRITE, &span);
 
 	if (status != EMULATE_DONE)
 		return status;
@@ -539,14 +549,12 @@ static enum emulate_status execute_movbe(struct emulate *e, const struct insn *i
 }
 
 /* The eight of the first opcode rows, and TEST. */
-static enum emulate_status execute_arithmetic(struct emulate *e, const struct insn *insn,
-					      struct emulate_result *result)
+static enum emulate_status execute_arithmetic(struct emulate *e, const struct insn *insn)
 {
 	bool keeps = insn->op == INSN_CMP || insn->op == INSN_TEST;
 	bool to_register = insn->form == INSN_FORM_REG_MEM;
 	struct emulate_span span;
-	enum emulate_status status =
-		operand(e, insn, keeps || to_register ? 0 : WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, keeps || to_register ? 0 : WALK_WRITE, &span);
 	uint64_t in_memory, value, flags;
 
 	if (status != EMULATE_DONE)
@@ -567,11 +575,10 @@ static enum emulate_status execute_arithmetic(struct emulate *e, const struct in
 }
 
 /* NOT changes no flag, INC and DEC not CF. */
-static enum emulate_status execute_unary(struct emulate *e, const struct insn *insn,
-					 struct emulate_result *result)
+static enum emulate_status execute_unary(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
-	enum emulate_status status = operand(e, insn, WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, WALK_WRITE, &span);
 	uint64_t value, flags, carry;
 
 	if (status != EMULATE_DONE)
@@ -598,8 +605,7 @@ static enum emulate_status execute_unary(struct emulate *e, const struct insn *i
  * A bit offset in a register is signed and may reach beyond the operand: SDM volume 2, 'BT'. The
  * other status flags are undefined or unchanged; they are left as they are.
  */
-static enum emulate_status execute_bit(struct emulate *e, const struct insn *insn,
-				       struct emulate_result *result)
+static enum emulate_status execute_bit(struct emulate *e, const struct insn *insn)
 {
 	unsigned bits = 8 * insn->size, unused = 64 - bits;
 	int64_t offset = (int64_t)(other(e, insn) << unused) >> unused;
@@ -613,7 +619,7 @@ static enum emulate_status execute_bit(struct emulate *e, const struct insn *ins
 		address += (uint64_t)(offset >> __builtin_ctz(bits)) * insn->size;
 	status = make_span(e, (enum insn_segment)insn->segment,
 			   address & mask_bytes(insn->address_size), insn->size,
-			   insn->op == INSN_BT ? 0 : WALK_WRITE, &span, result);
+			   insn->op == INSN_BT ? 0 : WALK_WRITE, &span);
 	if (status != EMULATE_DONE)
 		return status;
 	value = emulate_read(e, &span);
@@ -629,11 +635,10 @@ static enum emulate_status execute_bit(struct emulate *e, const struct insn *ins
 }
 
 /* XCHG and XADD. */
-static enum emulate_status execute_exchange(struct emulate *e, const struct insn *insn,
-					    struct emulate_result *result)
+static enum emulate_status execute_exchange(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
-	enum emulate_status status = operand(e, insn, WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, WALK_WRITE, &span);
 	uint64_t old, value, flags;
 
 	if (status != EMULATE_DONE)
@@ -650,11 +655,10 @@ static enum emulate_status execute_exchange(struct emulate *e, const struct insn
 }
 
 /* Memory is written in either case, with its old value when the comparison failed. */
-static enum emulate_status execute_cmpxchg(struct emulate *e, const struct insn *insn,
-					   struct emulate_result *result)
+static enum emulate_status execute_cmpxchg(struct emulate *e, const struct insn *insn)
 {
 	struct emulate_span span;
-	enum emulate_status status = operand(e, insn, WALK_WRITE, &span, result);
+	enum emulate_status status = operand(e, insn, WALK_WRITE, &span);
 	uint64_t old, flags;
 
 	if (status != EMULATE_DONE)
@@ -686,13 +690,13 @@ static bool compares(enum insn_op op)
 }
 
 static enum emulate_status string_span(struct emulate *e, const struct insn *insn, unsigned reg,
-				       struct emulate_span *span, struct emulate_result *result)
+				       struct emulate_span *span)
 {
 	bool stores = reg == RDI && !compares((enum insn_op)insn->op);
 	unsigned segment = reg == RDI ? SEGMENT_ES : insn->segment;
 
 	return make_span(e, (enum insn_segment)segment, get_register(e, reg, insn->address_size, 0),
-			 insn->size, stores ? WALK_WRITE : 0, span, result);
+			 insn->size, stores ? WALK_WRITE : 0, span);
 }
 
 static void string_move(struct emulate *e, const struct insn *insn,
@@ -717,17 +721,16 @@ static void advance(struct emulate *e, const struct insn *insn, unsigned reg)
 	set_register(e, reg, insn->address_size, 0, e->gpr[reg] + step);
 }
 
-static enum emulate_status string_step(struct emulate *e, const struct insn *insn, uint64_t *flags,
-				       struct emulate_result *result)
+static enum emulate_status string_step(struct emulate *e, const struct insn *insn, uint64_t *flags)
 {
 	enum insn_op op = (enum insn_op)insn->op;
 	struct emulate_span source, destination;
 	enum emulate_status status = EMULATE_DONE;
 
 	if (uses_source(op))
-		status = string_span(e, insn, RSI, &source, result);
+		status = string_span(e, insn, RSI, &source);
 	if (status == EMULATE_DONE && uses_destination(op))
-		status = string_span(e, insn, RDI, &destination, result);
+		status = string_span(e, insn, RDI, &destination);
 	if (status != EMULATE_DONE)
 		return status;
 	string_move(e, insn, &source, &destination, flags);
@@ -747,8 +750,7 @@ static bool repeats(const struct insn *insn, uint64_t flags)
 }
 
 /* A fault or the end of a slice leaves the flags alone: the instruction will run again. */
-static enum emulate_status execute_string(struct emulate *e, const struct insn *insn,
-					  struct emulate_result *result)
+static enum emulate_status execute_string(struct emulate *e, const struct insn *insn)
 {
 	bool repeated = insn->prefixes & (INSN_REP | INSN_REPNE);
 	uint64_t flags = get(e, EMULATE_RFLAGS);
@@ -760,7 +762,7 @@ static enum emulate_status execute_string(struct emulate *e, const struct insn *
 			break;
 		if (i == EMULATE_SLICE)
 			return EMULATE_AGAIN;
-		status = string_step(e, insn, &flags, result);
+		status = string_step(e, insn, &flags);
 		if (status != EMULATE_DONE)
 			return status;
 		if (!repeated)
@@ -790,26 +792,72 @@ static const execute_fn execute[INSN_OPS] = {
 
 /* ---- Fetch ---- */
 
-/* Adds up to `wanted` bytes at `linear`, all on one page, to result->code. */
-static enum emulate_status fetch_page(struct emulate *e, uint64_t linear, unsigned wanted,
-				      struct emulate_result *result)
+/* The page of `linear` as it was found before, if a walk would find the same; or NULL. */
+static const uint8_t *known_code(struct emulate *e, uint64_t linear)
 {
-	uint8_t *to = result->code + result->code_length;
-	uint64_t gpa;
-	enum emulate_status status = walk_guest(e, linear, WALK_FETCH, &gpa, result);
-	const uint8_t *from;
+	const struct emulate_code *code = e->code;
 
+	if (!(e->have & HAVE_CODE) || code->linear != align_down(linear, PAGE_SIZE) ||
+	    code->cr3 != get(e, EMULATE_CR3) || code->cr4 != get(e, EMULATE_CR4) ||
+	    code->efer != get(e, EMULATE_EFER) || code->cpl != emulate_cpl(e) ||
+	    !walk_unchanged(&code->record))
+		return NULL;
+	return code->page;
+}
+
+static void know_code(struct emulate *e, uint64_t linear, const struct walk_record *record,
+		      const uint8_t *page)
+{
+	if (!(e->have & HAVE_CODE))
+		return;
+	*e->code = (struct emulate_code){
+		.record = *record,
+		.linear = align_down(linear, PAGE_SIZE),
+		.cr3 = get(e, EMULATE_CR3),
+		.cr4 = get(e, EMULATE_CR4),
+		.efer = get(e, EMULATE_EFER),
+		.cpl = emulate_cpl(e),
+		.page = page,
+	};
+}
+
+/* *page: the RAM that holds the code page of `linear`. */
+static enum emulate_status find_code(struct emulate *e, uint64_t linear, const uint8_t **page)
+{
+	struct walk_record record;
+	enum emulate_status status;
+	uint64_t gpa;
+
+	status = walk_guest(e, linear, WALK_FETCH, &gpa, &record);
 	if (status != EMULATE_DONE)
 		return status;
-	from = guest_memory_piece(e->memory, gpa, wanted);
-	if (!from)
+	*page = guest_memory_piece(e->memory, align_down(gpa, PAGE_SIZE), PAGE_SIZE);
+	if (!*page)
 		return EMULATE_UNSUPPORTED; /* code that is not in RAM */
+	if (record.count)
+		know_code(e, linear, &record, *page);
+	return EMULATE_DONE;
+}
+
+/* Adds `wanted` bytes at `linear`, all on one page, to result->code. */
+static enum emulate_status fetch_page(struct emulate *e, uint64_t linear, unsigned wanted)
+{
+	uint8_t *to = e->result->code + e->result->code_length;
+	const uint8_t *page = known_code(e, linear);
+	enum emulate_status status;
+
+	if (!page) {
+		status = find_code(e, linear, &page);
+		if (status != EMULATE_DONE)
+			return status;
+	}
+	page += linear % PAGE_SIZE;
 	if (wanted == INSN_BYTES_MAX)
-		__builtin_memcpy(to, from, INSN_BYTES_MAX);
+		__builtin_memcpy(to, page, INSN_BYTES_MAX);
 	else
 		for (unsigned i = 0; i < wanted; i++)
-			to[i] = from[i];
-	result->code_length += (uint8_t)wanted;
+			to[i] = page[i];
+	e->result->code_length += (uint8_t)wanted;
 	return EMULATE_DONE;
 }
 
@@ -818,7 +866,7 @@ static unsigned fetchable(struct emulate *e, uint64_t rip)
 {
 	uint64_t limit;
 
-	if (mode_of(e) == INSN_MODE_64)
+	if (e->mode == INSN_MODE_64)
 		return INSN_BYTES_MAX;
 	limit = get(e, EMULATE_LIMIT + SEGMENT_CS);
 	if (rip > limit)
@@ -826,47 +874,52 @@ static unsigned fetchable(struct emulate *e, uint64_t rip)
 	return (unsigned)MIN(limit - rip + 1, INSN_BYTES_MAX);
 }
 
-static enum emulate_status decode_fault(enum insn_status status, struct emulate_result *result)
+static enum emulate_status decode_fault(struct emulate *e, enum insn_status status)
 {
 	switch (status) {
-	case INSN_UNDEFINED: return fault(result, VECTOR_UD, 0);
+	case INSN_UNDEFINED: return fault(e, VECTOR_UD, 0);
 	case INSN_TOO_LONG:
-	case INSN_TRUNCATED: /* by the limit of CS */ return fault(result, VECTOR_GP, 0);
+	case INSN_TRUNCATED: /* by the limit of CS */ return fault(e, VECTOR_GP, 0);
 	default: return EMULATE_UNSUPPORTED;
 	}
 }
 
 /* The second page is touched only when the instruction does reach into it. */
-static enum emulate_status fetch(struct emulate *e, struct insn *insn,
-				 struct emulate_result *result)
+static enum emulate_status fetch(struct emulate *e, struct insn *insn)
 {
-	enum insn_mode mode = mode_of(e);
+	enum insn_mode mode = (enum insn_mode)e->mode;
 	uint64_t rip = get(e, EMULATE_RIP), linear = rip;
 	unsigned limit = fetchable(e, rip), first;
 	enum emulate_status status;
 	enum insn_status decoded;
 
 	if (!limit)
-		return fault(result, VECTOR_GP, 0);
+		return fault(e, VECTOR_GP, 0);
 	if (mode != INSN_MODE_64)
 		linear = (uint32_t)(rip + get(e, EMULATE_BASE + SEGMENT_CS));
 	first = (unsigned)MIN(PAGE_SIZE - linear % PAGE_SIZE, limit);
-	status = fetch_page(e, linear, first, result);
+	status = fetch_page(e, linear, first);
 	if (status != EMULATE_DONE)
 		return status;
-	decoded = insn_decode(insn, result->code, first, mode);
+	decoded = insn_decode(insn, e->result->code, first, mode);
 	if (decoded == INSN_TRUNCATED && first < limit) {
 		linear += first;
 		if (mode != INSN_MODE_64)
 			linear = (uint32_t)linear;
 		else if (!canonical(e, linear))
-			return fault(result, VECTOR_GP, 0);
-		status = fetch_page(e, linear, limit - first, result);
+			return fault(e, VECTOR_GP, 0);
+		status = fetch_page(e, linear, limit - first);
 		if (status != EMULATE_DONE)
 			return status;
-		decoded = insn_decode(insn, result->code, limit, mode);
+		decoded = insn_decode(insn, e->result->code, limit, mode);
 	}
-	return decoded == INSN_OK ? EMULATE_DONE : decode_fault(decoded, result);
+	return decoded == INSN_OK ? EMULATE_DONE : decode_fault(e, decoded);
+}
+
+void emulate_keep_code(struct emulate *e, struct emulate_code *code)
+{
+	e->code = code;
+	e->have |= HAVE_CODE;
 }
 
 enum emulate_status emulate(struct emulate *e, struct emulate_result *result)
@@ -874,10 +927,12 @@ enum emulate_status emulate(struct emulate *e, struct emulate_result *result)
 	struct insn insn;
 	enum emulate_status status;
 
+	e->result = result;
+	e->mode = (uint8_t)emulate_mode(e);
 	result->code_length = 0;
-	status = fetch(e, &insn, result);
+	status = fetch(e, &insn);
 	if (status != EMULATE_DONE)
 		return status;
 	result->length = insn.length;
-	return execute[insn.op](e, &insn, result);
+	return execute[insn.op](e, &insn);
 }

@@ -37,12 +37,28 @@ enum emulate_field {
 	EMULATE_FIELDS = EMULATE_RIGHTS + SEGMENTS,
 };
 
+struct emulate_result;
+
 struct emulate_ops {
 	uint64_t (*get)(void *ctx, enum emulate_field field);
 	void (*set_rflags)(void *ctx, uint64_t rflags);
 	/* size is 1, 2, 4 or 8; the access is of any alignment but within one 4 KiB page. */
 	uint64_t (*mmio_read)(void *ctx, uint64_t gpa, unsigned size);
 	void (*mmio_write)(void *ctx, uint64_t gpa, unsigned size, uint64_t value);
+};
+
+/*
+ * The translation of the last code page that instructions were fetched from, kept from exit to
+ * exit. It is used only where a walk would give the same, see struct walk_record.
+ */
+struct emulate_code {
+	struct walk_record record;
+	uint64_t linear; /* of the page */
+	uint64_t cr3;
+	uint64_t cr4;
+	uint64_t efer;
+	unsigned cpl;
+	const uint8_t *page; /* host address of its RAM */
 };
 
 /*
@@ -65,7 +81,10 @@ struct emulate {
 	uint64_t fault_gpa;
 	uint8_t physical_bits; /* MAXPHYADDR of the guest */
 
-	uint64_t have; /* bit for each emulate_field that value[] holds; the next is for page */
+	uint8_t mode; /* enum insn_mode */
+	struct emulate_result *result;
+	struct emulate_code *code; /* valid by a bit of `have` as well */
+	uint64_t have; /* bit for each emulate_field that value[] holds, then for page and code */
 	uint64_t value[EMULATE_FIELDS];
 	struct {
 		uint64_t linear;
@@ -93,6 +112,12 @@ struct emulate_result {
 	uint8_t code_length;
 	uint8_t code[INSN_BYTES_MAX];
 };
+
+/*
+ * After `have` was set to 0, optional: lets the emulator keep what it learns of code pages in
+ * *code, which belongs to this vCPU and is zeroed when it starts. It saves most of a fetch.
+ */
+void emulate_keep_code(struct emulate *e, struct emulate_code *code);
 
 /* Fetches, decodes and executes the instruction at CS:RIP. */
 enum emulate_status emulate(struct emulate *e, struct emulate_result *result);

@@ -469,8 +469,62 @@ static enum insn_status decode(struct decoder *d, struct insn *insn)
 	return decode_modrm(d, insn);
 }
 
-enum insn_status insn_decode(struct insn *insn, const uint8_t *bytes, size_t available,
-			     enum insn_mode mode)
+/*
+ * The common case in few instructions: at most a REX before a one-byte opcode with ModR/M, 32- or
+ * 64-bit addresses of base and displacement. False for anything else, with nothing done.
+ */
+static bool decode_common(struct insn *insn, const uint8_t *bytes, size_t available,
+			  enum insn_mode mode)
+{
+	enum { BP = 5, LONGEST = 7 };
+	const uint8_t *at = bytes;
+	const struct opcode *opcode;
+	unsigned rex = 0, mod, rm, reg;
+	uint8_t size = 4;
+
+	if (available < LONGEST || mode == INSN_MODE_16)
+		return false;
+	if (mode == INSN_MODE_64 && (*at & 0xF0) == 0x40)
+		rex = *at++;
+	opcode = &one_byte[*at++];
+	mod = *at >> 6;
+	reg = (*at >> 3 & 7) | (rex & REX_R) << 1;
+	rm = *at++ & 7;
+	if (opcode->kind != KIND_MODRM || mod == 3 || rm == 4 || (mod == 0 && rm == BP))
+		return false;
+	if (rex & REX_W)
+		size = 8;
+	if (opcode->flags & IS_BYTE)
+		size = 1;
+	*insn = (struct insn){0};
+	insn->op = opcode->op;
+	insn->form = opcode->flags & TO_REG ? INSN_FORM_REG_MEM : INSN_FORM_MEM_REG;
+	insn->size = size;
+	insn->memory_size = size;
+	insn->address_size = mode == INSN_MODE_64 ? 8 : 4;
+	insn->base = (uint8_t)(rm | (rex & REX_B) << 3);
+	insn->index = INSN_REG_NONE;
+	insn->reg = (uint8_t)reg;
+	insn->segment = insn->base == BP ? SEGMENT_SS : SEGMENT_DS;
+	if (size == 1 && !rex && reg >= 4) {
+		insn->reg = (uint8_t)(reg - 4);
+		insn->high = 8;
+	}
+	if (mod == 1) {
+		insn->displacement = (int8_t)*at++;
+	} else if (mod == 2) {
+		int32_t displacement;
+
+		__builtin_memcpy(&displacement, at, sizeof(displacement));
+		insn->displacement = displacement;
+		at += sizeof(displacement);
+	}
+	insn->length = (uint8_t)(at - bytes);
+	return true;
+}
+
+static __attribute__((noinline)) enum insn_status
+decode_any(struct insn *insn, const uint8_t *bytes, size_t available, enum insn_mode mode)
 {
 	struct decoder d = {
 		.at = bytes,
@@ -488,6 +542,14 @@ enum insn_status insn_decode(struct insn *insn, const uint8_t *bytes, size_t ava
 	if (d.segment != SEGMENTS)
 		insn->segment = d.segment;
 	return status;
+}
+
+enum insn_status insn_decode(struct insn *insn, const uint8_t *bytes, size_t available,
+			     enum insn_mode mode)
+{
+	if (decode_common(insn, bytes, available, mode))
+		return INSN_OK;
+	return decode_any(insn, bytes, available, mode);
 }
 
 const char *insn_name(enum insn_op op)

@@ -19,7 +19,7 @@
 #define GUEST_EXTENTS_MAX 16
 
 struct guest_extent {
-	uint64_t gpa;
+	uint64_t gpa; /* both in whole pages; the size is not 0 */
 	uint64_t size;
 	uint8_t *host;
 };
@@ -49,15 +49,14 @@ void *guest_memory_map(struct guest_memory *memory, uint64_t gpa, uint64_t lengt
  */
 static inline void *guest_memory_piece(struct guest_memory *memory, uint64_t gpa, unsigned size)
 {
-	for (unsigned i = 0; i < memory->extents; i++) {
-		const struct guest_extent *extent = &memory->extent[i];
+	const struct guest_extent *end = memory->extent + memory->extents;
+
+	for (const struct guest_extent *extent = memory->extent; extent < end; extent++) {
 		uint64_t offset = gpa - extent->gpa;
 		uint64_t block = gpa / PAGE_SIZE_2M;
 
-		if (offset >= extent->size)
+		if (offset > extent->size - size)
 			continue;
-		if (extent->size - offset < size)
-			return NULL;
 		if (memory->populated && !(memory->populated[block / 8] >> (block % 8) & 1))
 			return guest_memory_map(memory, gpa, size);
 		return extent->host + offset;

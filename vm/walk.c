@@ -268,8 +268,10 @@ static enum outcome walk_once(const struct walk_state *state, struct guest_memor
  * A guest that keeps changing its tables while another of its vCPUs walks them gets, in the end,
  * a translation that was right a moment ago, as a TLB would give it.
  */
-static bool walk_full(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
-		      unsigned access, uint64_t *gpa, uint32_t *error_code)
+static __attribute__((noinline)) bool walk_full(const struct walk_state *state,
+						struct guest_memory *memory, uint64_t linear,
+						unsigned access, uint64_t *gpa,
+						uint32_t *error_code)
 {
 	for (unsigned i = 0; i < RETRIES; i++) {
 		enum outcome outcome = walk_once(state, memory, linear, access, gpa, error_code);
@@ -281,7 +283,7 @@ static bool walk_full(const struct walk_state *state, struct guest_memory *memor
 }
 
 static bool walk_fast(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
-		      unsigned access, uint64_t *gpa)
+		      unsigned access, uint64_t *gpa, struct walk_record *record)
 {
 	uint64_t above = ~0ULL << (state->physical_bits & 63) & BITS(ADDRESS_TOP, 0);
 	uint64_t address = BITS(ADDRESS_TOP, PTE_SHIFT) & ~above;
@@ -293,6 +295,7 @@ static bool walk_fast(const struct walk_state *state, struct guest_memory *memor
 
 	if (!(state->efer & EFER_NXE))
 		check |= PTE_NX;
+	record->count = 0;
 	for (;; shift -= INDEX_BITS) {
 		uint64_t *at = guest_memory_piece(
 			memory, (entry & address) + (linear >> (shift - 3) & (511 << 3)), 8);
@@ -300,6 +303,8 @@ static bool walk_fast(const struct walk_state *state, struct guest_memory *memor
 		if (!at)
 			return false;
 		entry = __atomic_load_n(at, __ATOMIC_RELAXED);
+		record->entry[record->count] = at;
+		record->seen[record->count++] = entry;
 		forbids |= entry;
 		permits &= entry;
 		if (shift == PTE_SHIFT)
@@ -326,15 +331,24 @@ static bool walk_fast(const struct walk_state *state, struct guest_memory *memor
 	return true;
 }
 
-bool walk(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
-	  unsigned access, uint64_t *gpa, uint32_t *error_code)
+bool walk_recorded(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
+		   unsigned access, uint64_t *gpa, uint32_t *error_code, struct walk_record *record)
 {
+	if ((state->cr0 & CR0_PG) && (state->efer & EFER_LMA) && !(state->cr4 & CR4_LA57) &&
+	    walk_fast(state, memory, linear, access, gpa, record))
+		return true;
+	record->count = 0;
 	if (!(state->cr0 & CR0_PG)) {
 		*gpa = (uint32_t)linear;
 		return true;
 	}
-	if ((state->efer & EFER_LMA) && !(state->cr4 & CR4_LA57) &&
-	    walk_fast(state, memory, linear, access, gpa))
-		return true;
 	return walk_full(state, memory, linear, access, gpa, error_code);
+}
+
+bool walk(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
+	  unsigned access, uint64_t *gpa, uint32_t *error_code)
+{
+	struct walk_record record;
+
+	return walk_recorded(state, memory, linear, access, gpa, error_code, &record);
 }

@@ -35,11 +35,36 @@ struct walk_state {
 };
 
 /*
+ * How a walk came to its result: the entries it read, and what they held. While CR3, CR4, EFER,
+ * the access and the page are the same and each entry still holds that, a new walk would have the
+ * same result, so it can be spared; nothing has to be invalidated.
+ */
+struct walk_record {
+	unsigned count; /* of entries; 0: nothing was recorded */
+	const uint64_t *entry[4];
+	uint64_t seen[4];
+};
+
+/* False also when nothing was recorded. */
+static inline bool walk_unchanged(const struct walk_record *record)
+{
+	for (unsigned i = 0; i < record->count; i++)
+		if (__atomic_load_n(record->entry[i], __ATOMIC_RELAXED) != record->seen[i])
+			return false;
+	return record->count;
+}
+
+/*
  * Translates `linear` (canonical; only the low 32 bits count without EFER.LMA). True: *gpa is
  * the address, accessed and dirty bits are set. False: *error_code is the #PF error code, and
  * nothing was changed in memory but accessed bits. Tables that lie outside RAM read as all ones.
  */
 bool walk(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
 	  unsigned access, uint64_t *gpa, uint32_t *error_code);
+
+/* The same, and fills *record where the walk was one of the common kind. */
+bool walk_recorded(const struct walk_state *state, struct guest_memory *memory, uint64_t linear,
+		   unsigned access, uint64_t *gpa, uint32_t *error_code,
+		   struct walk_record *record);
 
 #endif

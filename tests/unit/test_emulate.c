@@ -57,6 +57,8 @@ struct machine {
 	unsigned reads, writes;
 	uint64_t last_gpa;
 	unsigned last_size;
+	struct emulate_code code;
+	bool keeps_code;
 };
 
 static uint64_t seed;
@@ -148,6 +150,7 @@ static struct machine *new_machine(void)
 	m->field[EMULATE_CR4] = CR4_PAE;
 	m->field[EMULATE_EFER] = EFER_LMA | EFER_LME | EFER_NXE;
 	m->field[EMULATE_RIP] = CODE;
+	m->keeps_code = true;
 	m->field[EMULATE_RFLAGS] = 2;
 	for (unsigned i = 0; i < SEGMENTS; i++) {
 		m->field[EMULATE_LIMIT + i] = UINT32_MAX;
@@ -171,6 +174,8 @@ static enum emulate_status run_code(struct machine *m, const void *code, size_t 
 	memcpy(m->ram + CODE_GPA, code, size);
 	memset(m->asked, 0, sizeof(m->asked));
 	m->e.have = 0;
+	if (m->keeps_code)
+		emulate_keep_code(&m->e, &m->code);
 	memset(result, 0xA5, sizeof(*result));
 	return emulate(&m->e, result);
 }
@@ -867,6 +872,53 @@ static void test_fetch(void **state)
 	free_machine(m);
 }
 
+/* A code page that was found before is walked again when anything on the way has changed. */
+static void test_known_code(void **state)
+{
+	static const uint8_t load[] = {0x8B, 0x07}, other[] = {0x8B, 0x0F};
+	struct machine *m = new_machine();
+	struct emulate_result result;
+	uint64_t *pml4e = (uint64_t *)(void *)(m->ram + PML4);
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	memcpy(m->ram + CODE_GPA + PAGE_SIZE, other, sizeof(other));
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	assert_int_equal(m->code.record.count, 4);
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	/* The page's own entry. */
+	*pte(m, CODE) = (CODE_GPA + PAGE_SIZE) | 0x67;
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	assert_memory_equal(result.code, other, 2);
+	/* An entry above it, its rights, and the control registers. */
+	*pml4e &= ~1ULL;
+	faulted(run_code(m, load, 2, &result), &result, 14, 0x10);
+	*pml4e |= 1;
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	*pml4e |= BIT(63);
+	faulted(run_code(m, load, 2, &result), &result, 14, 0x11);
+	*pml4e &= ~BIT(63);
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	m->field[EMULATE_CR4] |= CR4_SMEP;
+	faulted(run_code(m, load, 2, &result), &result, 14, 0x11);
+	m->field[EMULATE_CR4] &= ~CR4_SMEP;
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	*pte(m, CODE) &= ~4ULL;
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	m->field[EMULATE_RIGHTS + SEGMENT_SS] |= 3 << 5;
+	faulted(run_code(m, load, 2, &result), &result, 14, 0x15);
+	m->field[EMULATE_RIGHTS + SEGMENT_SS] &= ~(uint64_t)(3 << 5);
+	m->field[EMULATE_CR3] = 0xC000;
+	faulted(run_code(m, load, 2, &result), &result, 14, 0x10);
+	m->field[EMULATE_CR3] = PML4;
+	/* Without a place to keep it nothing is kept. */
+	m->keeps_code = false;
+	memset(&m->code, 0, sizeof(m->code));
+	assert_int_equal(run_code(m, load, 2, &result), EMULATE_DONE);
+	assert_int_equal(m->code.record.count, 0);
+	free_machine(m);
+}
+
 static void test_refused(void **state)
 {
 	struct machine *m = new_machine();
@@ -1211,6 +1263,7 @@ int main(void)
 		cmocka_unit_test(test_canonical),
 		cmocka_unit_test(test_alignment_check),
 		cmocka_unit_test(test_fetch),
+		cmocka_unit_test(test_known_code),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_protected_ram),
 		cmocka_unit_test(test_read_report),
