@@ -18,7 +18,7 @@ static void nobody_write(void *dev, uint16_t port, unsigned size, uint32_t value
 
 void bus_init(struct bus *bus)
 {
-	/* Nobody ends at port 0, so that no wide access lies within it and each byte is looked up. */
+	/* Nobody ends at port 0: no wide access lies within it, and each byte is looked up. */
 	static const struct port_range nobody = {
 		.width = 1, .read = nobody_read, .write = nobody_write};
 

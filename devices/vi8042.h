@@ -32,7 +32,7 @@ struct vi8042 {
 	void *ctx;
 };
 
-/* State after firmware's self test: both interfaces disabled, A20 on. `reset` resets the machine. */
+/* As after firmware's self test: interfaces disabled, A20 on. `reset` resets the machine. */
 void vi8042_init(struct vi8042 *v, struct line irq1, struct line irq12, void (*reset)(void *ctx),
 		 void *ctx);
 /* Ports 60H and 64H. */

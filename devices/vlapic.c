@@ -189,7 +189,7 @@ static void local_interrupt(struct vlapic *v, unsigned lvt_reg, bool level)
 static void error(struct vlapic *v, uint32_t bit)
 {
 	v->errors |= bit;
-	/* An error interrupt whose own vector is illegal is one more such error, and that is all. */
+	/* An error interrupt whose own vector is illegal is one more such error, no more. */
 	if ((get(v, VLAPIC_LVT_ERROR) & LVT_VECTOR) >= APIC_VECTOR_MIN)
 		local_interrupt(v, VLAPIC_LVT_ERROR, false);
 	else if (!(get(v, VLAPIC_LVT_ERROR) & LVT_MASKED))

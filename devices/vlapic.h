@@ -65,7 +65,7 @@ enum vlapic_reg {
 
 /* All are called with vlapic_config.ctx, from within a call of this device; none may be NULL. */
 struct vlapic_ops {
-	/* An IPI; never with shorthand SELF. The router gives it to vlapic_accept of its targets. */
+	/* An IPI; never with shorthand SELF. The router hands it to its targets' vlapic_accept. */
 	void (*send)(void *ctx, const struct apic_message *message);
 	/* The EOI of a level-triggered vector, for the IOAPICs. */
 	void (*eoi)(void *ctx, uint8_t vector);

@@ -526,9 +526,9 @@ static bool write_mp_table(struct guest_memory *memory, unsigned cpus)
 		.ioapic = {MP_IOAPIC, pc_ioapic_id(cpus), IOAPIC_VERSION, 1, VIOAPIC_BASE},
 	};
 
-	for (uint8_t i = 0; i < cpus; i++)
+	for (unsigned i = 0; i < cpus; i++)
 		table.cpu[i] = (struct mp_cpu){
-			MP_CPU,		i,
+			MP_CPU,		(uint8_t)i,
 			LAPIC_VERSION,	(uint8_t)(MP_CPU_ENABLED | (i ? 0 : MP_CPU_BSP)),
 			MP_CPU_FAMILY6, MP_CPU_FEATURES,
 			{0, 0},

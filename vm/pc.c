@@ -47,7 +47,7 @@ static struct vlapic *arbitrate(struct pc *pc, const struct apic_message *messag
 	return best;
 }
 
-/* `sender` is the vCPU that a shorthand is relative to and that is left out; PC_CPUS_MAX: nobody. */
+/* `sender` is the vCPU that is left out, PC_CPUS_MAX for none. */
 static void route(struct pc *pc, const struct apic_message *message, unsigned sender)
 {
 	if (message->delivery == APIC_LOWEST_PRIORITY) {
