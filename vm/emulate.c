@@ -810,15 +810,13 @@ static void know_code(struct emulate *e, uint64_t linear, const struct walk_reco
 {
 	if (!(e->have & HAVE_CODE))
 		return;
-	*e->code = (struct emulate_code){
-		.record = *record,
-		.linear = align_down(linear, PAGE_SIZE),
-		.cr3 = get(e, EMULATE_CR3),
-		.cr4 = get(e, EMULATE_CR4),
-		.efer = get(e, EMULATE_EFER),
-		.cpl = emulate_cpl(e),
-		.page = page,
-	};
+	e->code->record = *record;
+	e->code->linear = align_down(linear, PAGE_SIZE);
+	e->code->cr3 = get(e, EMULATE_CR3);
+	e->code->cr4 = get(e, EMULATE_CR4);
+	e->code->efer = get(e, EMULATE_EFER);
+	e->code->cpl = emulate_cpl(e);
+	e->code->page = page;
 }
 
 /* *page: the RAM that holds the code page of `linear`. */
@@ -884,10 +882,49 @@ static enum emulate_status decode_fault(struct emulate *e, enum insn_status stat
 	}
 }
 
+static uint64_t word_at(const uint8_t *bytes, unsigned offset)
+{
+	uint64_t word;
+
+	__builtin_memcpy(&word, bytes + offset, sizeof(word));
+	return word;
+}
+
+/* insn_decode() of 15 bytes, spared when they are those of the last time. */
+static enum insn_status decode_again(struct emulate *e, struct insn *insn)
+{
+	enum { LAST_WORD = INSN_BYTES_MAX - 8 };
+	const uint8_t *bytes = e->result->code;
+	struct emulate_code *code = e->code;
+	enum insn_status status;
+
+	if (code->insn.length && code->mode == e->mode &&
+	    word_at(code->bytes, 0) == word_at(bytes, 0) &&
+	    word_at(code->bytes, LAST_WORD) == word_at(bytes, LAST_WORD)) {
+		*insn = code->insn;
+		return INSN_OK;
+	}
+	status = insn_decode(insn, bytes, INSN_BYTES_MAX, (enum insn_mode)e->mode);
+	code->insn.length = 0;
+	if (status == INSN_OK) {
+		__builtin_memcpy(code->bytes, bytes, INSN_BYTES_MAX);
+		code->mode = e->mode;
+		code->insn = *insn;
+	}
+	return status;
+}
+
+static enum insn_status decode(struct emulate *e, struct insn *insn, unsigned available)
+{
+	if (available == INSN_BYTES_MAX && (e->have & HAVE_CODE))
+		return decode_again(e, insn);
+	return insn_decode(insn, e->result->code, available, (enum insn_mode)e->mode);
+}
+
 /* The second page is touched only when the instruction does reach into it. */
 static enum emulate_status fetch(struct emulate *e, struct insn *insn)
 {
-	enum insn_mode mode = (enum insn_mode)e->mode;
+	bool long_mode = e->mode == INSN_MODE_64;
 	uint64_t rip = get(e, EMULATE_RIP), linear = rip;
 	unsigned limit = fetchable(e, rip), first;
 	enum emulate_status status;
@@ -895,23 +932,23 @@ static enum emulate_status fetch(struct emulate *e, struct insn *insn)
 
 	if (!limit)
 		return fault(e, VECTOR_GP, 0);
-	if (mode != INSN_MODE_64)
+	if (!long_mode)
 		linear = (uint32_t)(rip + get(e, EMULATE_BASE + SEGMENT_CS));
 	first = (unsigned)MIN(PAGE_SIZE - linear % PAGE_SIZE, limit);
 	status = fetch_page(e, linear, first);
 	if (status != EMULATE_DONE)
 		return status;
-	decoded = insn_decode(insn, e->result->code, first, mode);
+	decoded = decode(e, insn, first);
 	if (decoded == INSN_TRUNCATED && first < limit) {
 		linear += first;
-		if (mode != INSN_MODE_64)
+		if (!long_mode)
 			linear = (uint32_t)linear;
 		else if (!canonical(e, linear))
 			return fault(e, VECTOR_GP, 0);
 		status = fetch_page(e, linear, limit - first);
 		if (status != EMULATE_DONE)
 			return status;
-		decoded = insn_decode(insn, e->result->code, limit, mode);
+		decoded = decode(e, insn, limit);
 	}
 	return decoded == INSN_OK ? EMULATE_DONE : decode_fault(e, decoded);
 }

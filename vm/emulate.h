@@ -48,8 +48,9 @@ struct emulate_ops {
 };
 
 /*
- * The translation of the last code page that instructions were fetched from, kept from exit to
- * exit. It is used only where a walk would give the same, see struct walk_record.
+ * The translation of the last code page that instructions were fetched from, and the last
+ * instruction, kept from exit to exit. They are used only where a walk (see struct walk_record)
+ * and the decoder would give the same.
  */
 struct emulate_code {
 	struct walk_record record;
@@ -59,6 +60,10 @@ struct emulate_code {
 	uint64_t efer;
 	unsigned cpl;
 	const uint8_t *page; /* host address of its RAM */
+	/* And what the last 15 bytes fetched from one page decoded to. */
+	uint8_t bytes[INSN_BYTES_MAX];
+	uint8_t mode;	  /* enum insn_mode */
+	struct insn insn; /* length 0: nothing */
 };
 
 /*

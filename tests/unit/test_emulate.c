@@ -725,6 +725,18 @@ static void faulted(enum emulate_status status, const struct emulate_result *res
 	assert_int_equal(result->error_code, error_code);
 }
 
+/* Protected mode without paging: linear addresses are physical ones. */
+static void make_legacy(struct machine *m, uint64_t code_rights)
+{
+	m->field[EMULATE_CR0] = CR0_PE;
+	m->field[EMULATE_EFER] = 0;
+	m->field[EMULATE_CR4] = 0;
+	m->field[EMULATE_RIP] = 0;
+	m->field[EMULATE_BASE + SEGMENT_CS] = CODE_GPA;
+	m->field[EMULATE_RIGHTS + SEGMENT_CS] = code_rights;
+	m->field[EMULATE_BASE + SEGMENT_DS] = DEVICE_GPA;
+}
+
 /* The common case asks for nothing beyond what the fetch and the address need. */
 static void test_lazy(void **state)
 {
@@ -919,6 +931,39 @@ static void test_known_code(void **state)
 	free_machine(m);
 }
 
+/* The same bytes mean the same only in the same mode, and with the same last byte. */
+static void test_known_insn(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->gpr[RDI] = DATA;
+	m->gpr[RBX] = DATA_GPA;
+	for (unsigned i = 0; i < 3; i++) {
+		m->gpr[RAX] = ~0ULL;
+		assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+		assert_int_equal(m->gpr[RAX], 0);
+		assert_int_equal(result.length, 2);
+	}
+	/* Fifteen bytes: an offset of 8 of them and prefixes. */
+	for (unsigned i = 0; i < 2; i++) {
+		put64(m, DATA_GPA + 8 * i, 0x1111 * (i + 1));
+		assert_int_equal(RUN(m, &result, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x8B, 0x04,
+				     0x25, (uint8_t)(8 * i), 0, DATA >> 16 & 0xFF, DATA >> 24),
+				 EMULATE_DONE);
+		assert_int_equal(m->gpr[RAX], 0x1111 * (i + 1));
+	}
+	RUN(m, &result, 0x8B, 0x07); /* in 16-bit code: mov (%bx), %ax */
+	make_legacy(m, 0x9B);
+	m->field[EMULATE_BASE + SEGMENT_DS] = DATA_GPA;
+	m->gpr[RBX] = 8;
+	m->gpr[RAX] = ~0ULL;
+	assert_int_equal(RUN(m, &result, 0x8B, 0x07), EMULATE_DONE);
+	assert_int_equal(m->gpr[RAX], 0xFFFFFFFFFFFF2222);
+	free_machine(m);
+}
+
 static void test_refused(void **state)
 {
 	struct machine *m = new_machine();
@@ -1036,18 +1081,6 @@ static void test_rep_fault(void **state)
 	assert_int_equal(m->gpr[RCX], 44);
 	assert_int_equal(m->field[EMULATE_RFLAGS], 2 | 0x91);
 	free_machine(m);
-}
-
-/* Protected mode without paging: linear addresses are physical ones. */
-static void make_legacy(struct machine *m, uint64_t code_rights)
-{
-	m->field[EMULATE_CR0] = CR0_PE;
-	m->field[EMULATE_EFER] = 0;
-	m->field[EMULATE_CR4] = 0;
-	m->field[EMULATE_RIP] = 0;
-	m->field[EMULATE_BASE + SEGMENT_CS] = CODE_GPA;
-	m->field[EMULATE_RIGHTS + SEGMENT_CS] = code_rights;
-	m->field[EMULATE_BASE + SEGMENT_DS] = DEVICE_GPA;
 }
 
 static void test_segments32(void **state)
@@ -1264,6 +1297,7 @@ int main(void)
 		cmocka_unit_test(test_alignment_check),
 		cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_known_code),
+		cmocka_unit_test(test_known_insn),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_protected_ram),
 		cmocka_unit_test(test_read_report),
