@@ -57,7 +57,7 @@ DefinitionBlock ("", "DSDT", 2, "SOCLE ", "SOCLEPC ", 1)
 			})
 		}
 
-		/* What no driver should take. */
+		/* What no driver should take; the IOAPIC's page is claimed by its own driver. */
 		Device (BORD)
 		{
 			Name (_HID, EisaId ("PNP0C02"))
@@ -68,7 +68,6 @@ DefinitionBlock ("", "DSDT", 2, "SOCLE ", "SOCLEPC ", 1)
 				IO (Decode16, 0x00E9, 0x00E9, 0x01, 0x01)
 				IO (Decode16, 0x00F4, 0x00F4, 0x01, 0x04)
 				IO (Decode16, 0x0400, 0x0400, 0x01, 0x10)
-				Memory32Fixed (ReadWrite, 0xFEC00000, 0x00001000)
 				Memory32Fixed (ReadWrite, 0xFEE00000, 0x00001000)
 			})
 		}
