@@ -39,13 +39,22 @@ class Terminal:
         return self
 
     def __exit__(self, *_):
-        if self.saved is not None:
-            termios.tcsetattr(self.fd, termios.TCSADRAIN, self.saved)
+        try:
+            if self.saved is not None:
+                termios.tcsetattr(self.fd, termios.TCSADRAIN, self.saved)
+        except termios.error:
+            pass  # The terminal is gone.
 
     def read(self):
         """(bytes for the machine, whether the user ended it)."""
         send = bytearray()
-        for byte in os.read(self.fd, 4096):
+        try:
+            data = os.read(self.fd, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            raise Ended(signal.SIGHUP)
+        for byte in data:
             if self.escaped:
                 self.escaped = False
                 if byte in b"xX":
