@@ -9,14 +9,29 @@
 #include "vmx/vmcs.h"
 
 /* A #DB's exit qualification: bits for DR6. SDM volume 3, "Basic VM-Exit Information". */
-#define DEBUG_CAUSES   (BITS(3, 0) | BIT(13) | BIT(14))
+#define DEBUG_CAUSES   (BITS(3, 0) | DEBUG_BD | BIT(14))
+#define DEBUG_BD       BIT(13)
 #define DR6_BREAKS     BITS(3, 0)
 #define DR6_ACTIVE_LOW 0xffff0ff0ULL
 #define DR7_GD	       BIT(13)
 
+/* Instruction breakpoints and general detect are faults, data breakpoints and steps are traps. */
+static bool is_debug_fault(uint64_t causes, uint64_t dr7)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if ((causes & BIT(i)) && !(dr7 >> (16 + 4 * i) & 3))
+			return true;
+	return causes & DEBUG_BD;
+}
+
 static enum exit_action reflect_debug(struct vmx_vcpu *v)
 {
-	events_set_dr6(vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES);
+	uint64_t causes = vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES;
+
+	events_set_dr6(causes);
+	/* A CPU has RF in the saved flags already; not every emulation of VMX does. */
+	if (is_debug_fault(causes, vmcs_read(GUEST_DR7)))
+		vmcs_write(GUEST_RFLAGS, vmcs_read(GUEST_RFLAGS) | RFLAGS_RF);
 	/* Delivery of #DB clears DR7.GD. */
 	vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~DR7_GD);
 	return vmx_reflect(v, VECTOR_DB, 0);
