@@ -577,6 +577,41 @@ static void test_acpi_timer_is_an_event(void **state)
 			 ((1ULL << 31) * HZ + VACPI_PM_TIMER_HZ - 1) / VACPI_PM_TIMER_HZ);
 }
 
+static void test_receiver_timeout_is_an_event(void **state)
+{
+	(void)state;
+	start(1);
+	set_pics(0xEF, 0xFF);
+	out(0x43, 0x30, 0);
+	out(0x3FB, 0x03, 0), out(0x3FC, 0x08, 0), out(0x3FA, 0xC1, 0), out(0x3F9, 0x01, 0);
+	assert_true(pc_receive(&pc, 'k', 1000));
+	assert_true(pc_next_event(&pc) != UINT64_MAX);
+	pc_advance(&pc, pc_next_event(&pc));
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x24);
+}
+
+static void test_init_resets_the_local_apic(void **state)
+{
+	(void)state;
+	start(2);
+	apic(1, 0xF0, 0x1FF, 0);
+	pc_msi(&pc, 0xFEE01000, 0x0071);
+	apic(0, 0x310, 1U << 24, 0), apic(0, 0x300, 0x4500, 0);
+	assert_false(pc_interrupt_pending(&pc, 1));
+	assert_int_equal(pc_mmio_read(&pc, 1, 0xFEE000F0, 4, 0), 0xFF);
+}
+
+static void test_firmware_left_the_8259_masked(void **state)
+{
+	(void)state;
+	start(1);
+	pc_advance(&pc, 1000 * MS);
+	assert_false(pc_interrupt_pending(&pc, 0));
+	assert_int_equal(in(0x21, 0), 0xFB);
+	out(0x21, 0xFA, 0);
+	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x08);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -602,6 +637,9 @@ int main(void)
 		cmocka_unit_test(test_msi_without_hint_reaches_all_named),
 		cmocka_unit_test(test_shorthands_mind_no_logical_model),
 		cmocka_unit_test(test_acpi_timer_is_an_event),
+		cmocka_unit_test(test_receiver_timeout_is_an_event),
+		cmocka_unit_test(test_init_resets_the_local_apic),
+		cmocka_unit_test(test_firmware_left_the_8259_masked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -770,6 +770,24 @@ static void test_entering_x2apic_keeps_what_stays(void **state)
 	assert_int_equal(vlapic_pending(&apic), -1);
 }
 
+static void test_eoi_of_another_vector_leaves_lint0_waiting(void **state)
+{
+	(void)state;
+	enabled(0);
+	wr(0x350, 0x8060, 0);
+	vlapic_set_lint(&apic, 0, true);
+	vlapic_acknowledge(&apic, 0x60);
+	wr(0x350, 0x0060, 0); /* made an edge: remote IRR goes */
+	assert_int_equal(rd(0x350, 0), 0x0060);
+	wr(0xB0, 0, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	fixed(0x60, true); /* of the IOAPIC, with LINT0 an edge of the same vector */
+	vlapic_acknowledge(&apic, 0x60);
+	wr(0xB0, 0, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	assert_int_equal(eoi_vector, 0x60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -802,6 +820,7 @@ int main(void)
 		cmocka_unit_test(test_wired_lints_and_their_end),
 		cmocka_unit_test(test_lint0_level_unmasked_while_asserted),
 		cmocka_unit_test(test_entering_x2apic_keeps_what_stays),
+		cmocka_unit_test(test_eoi_of_another_vector_leaves_lint0_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

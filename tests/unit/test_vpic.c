@@ -429,6 +429,22 @@ static void test_rotate_on_specific_eoi(void **state)
 	assert_int_equal(vpic_acknowledge(&pic), 0x27);
 }
 
+static void test_a_level_told_twice_is_no_edge(void **state)
+{
+	(void)state;
+	start(0x01);
+	raise(5);
+	vpic_acknowledge(&pic);
+	raise(3);
+	vpic_acknowledge(&pic);
+	out(0x20, 0x63); /* specific EOI: no rotation comes with it */
+	out(0x20, 0x20);
+	raise(3);
+	assert_false(intr);
+	pulse(5), pulse(3);
+	assert_int_equal(vpic_acknowledge(&pic), 0x23);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_icw1_ends_all_special_modes),
 		cmocka_unit_test(test_poll_is_for_one_read),
 		cmocka_unit_test(test_rotate_on_specific_eoi),
+		cmocka_unit_test(test_a_level_told_twice_is_no_edge),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
