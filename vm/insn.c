@@ -181,6 +181,7 @@ static uint8_t next8(struct decoder *d)
 /* `bytes` (1, 2, 4, 8) little-endian bytes, sign-extended. */
 static int64_t next_signed(struct decoder *d, unsigned bytes)
 {
+	unsigned unused = (64 - 8 * bytes) & 63;
 	uint64_t value = 0;
 
 	if ((size_t)(d->end - d->at) < bytes) {
@@ -190,7 +191,7 @@ static int64_t next_signed(struct decoder *d, unsigned bytes)
 	for (unsigned i = 0; i < bytes; i++)
 		value |= (uint64_t)d->at[i] << (8 * i);
 	d->at += bytes;
-	return (int64_t)(value << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+	return (int64_t)(value << unused) >> unused;
 }
 
 /* In 64-bit mode the overrides of ES, CS, SS and DS have no effect. */
@@ -412,7 +413,7 @@ static void read_immediate(struct decoder *d, struct insn *insn)
 	if (d->opcode.flags & IMM8)
 		insn->immediate = (uint64_t)next_signed(d, 1);
 	else if (d->opcode.flags & IMMZ)
-		insn->immediate = (uint64_t)next_signed(d, MIN(insn->size, 4));
+		insn->immediate = (uint64_t)next_signed(d, insn->size == 2 ? 2 : 4);
 }
 
 static enum insn_status decode_modrm(struct decoder *d, struct insn *insn)
@@ -511,7 +512,8 @@ static bool decode_common(struct insn *insn, const uint8_t *bytes, size_t availa
 		insn->high = 8;
 	}
 	if (mod == 1) {
-		insn->displacement = (int8_t)*at++;
+		insn->displacement = *at < 0x80 ? *at : *at - 0x100;
+		at++;
 	} else if (mod == 2) {
 		int32_t displacement;
 
