@@ -71,7 +71,7 @@ _Static_assert(sizeof(struct framebuffer_tag) == 24, "Multiboot2 framebuffer tag
 
 /* A tag's payload: what follows its header. */
 struct payload {
-	const uint8_t *data;
+	uint8_t *data;
 	size_t size;
 	uint64_t offset; /* of the tag, for messages */
 };
@@ -81,13 +81,32 @@ static bool is_terminated(const char *text, size_t size)
 	return strnlen(text, size) < size;
 }
 
+/*
+ * GRUB puts a backslash before each backslash and quote of a word, and double quotes around a word
+ * that has a blank in it. This is the inverse.
+ */
+static void unquote(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; from++) {
+		if (*from == '"')
+			continue;
+		if (*from == '\\' && from[1])
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
 static bool parse_cmdline(struct bootinfo *info, const struct payload *p, struct error *error)
 {
-	const char *text = (const char *)p->data;
+	char *text = (char *)p->data;
 
 	if (!is_terminated(text, p->size))
 		return error_set(error, "command line tag at offset %lu has no terminating zero",
 				 p->offset);
+	unquote(text);
 	if (strlen(text) >= sizeof(info->cmdline))
 		return error_set(error, "command line has %lu characters, at most %u are taken",
 				 strlen(text), BOOT_CMDLINE_MAX - 1);
@@ -97,7 +116,7 @@ static bool parse_cmdline(struct bootinfo *info, const struct payload *p, struct
 
 static bool parse_module(struct bootinfo *info, const struct payload *p, struct error *error)
 {
-	const char *text = (const char *)p->data + sizeof(struct module_tag);
+	char *text = (char *)p->data + sizeof(struct module_tag);
 	struct module_tag tag;
 
 	if (p->size <= sizeof(tag) || !is_terminated(text, p->size - sizeof(tag)))
@@ -107,6 +126,7 @@ static bool parse_module(struct bootinfo *info, const struct payload *p, struct 
 	if (tag.end < tag.start)
 		return error_set(error, "module '%.40s' ends (0x%x) before it starts (0x%x)", text,
 				 tag.end, tag.start);
+	unquote(text);
 	if (info->modules == BOOT_MODULES_MAX)
 		return error_set(error, "more than %u modules", BOOT_MODULES_MAX);
 	info->module[info->modules++] =
@@ -204,8 +224,7 @@ static bool parse_tag(struct bootinfo *info, uint32_t type, const struct payload
 	}
 }
 
-static bool parse_tags(struct bootinfo *info, const uint8_t *data, size_t total,
-		       struct error *error)
+static bool parse_tags(struct bootinfo *info, uint8_t *data, size_t total, struct error *error)
 {
 	size_t at = sizeof(struct info_header);
 	struct tag tag;
@@ -230,7 +249,7 @@ static bool parse_tags(struct bootinfo *info, const uint8_t *data, size_t total,
 	}
 }
 
-bool bootinfo_parse(struct bootinfo *info, const void *data, size_t limit, uint64_t start,
+bool bootinfo_parse(struct bootinfo *info, void *data, size_t limit, uint64_t start,
 		    struct error *error)
 {
 	struct info_header header;

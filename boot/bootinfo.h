@@ -55,10 +55,11 @@ struct bootinfo {
 /*
  * Parses the tag list at `data` (its physical address is `start`), of which `limit` bytes may be
  * read. Every length is checked against the tag, every tag against the total. False, with the
- * reason, when the list cannot be trusted as a whole. Module command lines point into `data`.
+ * reason, when the list cannot be trusted as a whole. Command lines get back the form that they had
+ * in grub.cfg, in place; those of modules stay in `data`.
  * Multiboot2 specification, "Boot information format".
  */
-bool bootinfo_parse(struct bootinfo *info, const void *data, size_t limit, uint64_t start,
+bool bootinfo_parse(struct bootinfo *info, void *data, size_t limit, uint64_t start,
 		    struct error *error);
 
 #endif

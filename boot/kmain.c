@@ -157,23 +157,24 @@ static bool judge_vm(const struct vm_config *vm_config)
 _Noreturn void kmain(uint32_t boot_information)
 {
 	unsigned passed = 0;
-	struct error error;
+	struct error error, option_error;
 	bool options_ok;
 
 	first_tsc = rdtsc();
 	machine_init_console();
 	pcpu_init_boot();
-	if (!bootinfo_parse(&info, (const void *)(uint64_t)boot_information, BOOT_SIZE_MAX,
+	if (!bootinfo_parse(&info, (void *)(uint64_t)boot_information, BOOT_SIZE_MAX,
 			    boot_information, &error))
 		fail(&error);
 	options_ok = options_parse(&options, info.cmdline, &error);
 	log_set_level(options.log);
-	log_info("Socle, a hypervisor for Intel VT-x");
-	if (!options_ok)
-		log_error("%s", error.text);
+	option_error = error;
 	if (!machine_init_memory(&info, &error)) /* frames and page tables of our own */
 		fail(&error);
 	machine_init_screen(&info.framebuffer);
+	log_info("Socle, a hypervisor for Intel VT-x");
+	if (!options_ok)
+		log_error("%s", option_error.text);
 	if (!machine_init_devices(&info, &options, &error)) /* ACPI, APIC, clock, console */
 		fail(&error);
 	start_vmx();   /* capabilities, controls, VMXON */

@@ -67,7 +67,8 @@
 #define EDX81_PASS   (BIT(11) | BIT(20) | BIT(26) | EDX81_RDTSCP | BIT(29))
 
 /* Leaf DH subleaf 1 EAX: XSAVEOPT, XSAVEC, XGETBV with ECX = 1; not XSAVES. */
-#define EAXD1_PASS BITS(2, 0)
+#define EAXD1_XSAVEC BIT(1)
+#define EAXD1_PASS   BITS(2, 0)
 
 /* XCR0: x87, SSE, AVX, AVX-512 (three). MPX and PKRU are not offered, AMX neither. */
 #define XCR0_PASS	  (BITS(2, 0) | BITS(7, 5))
@@ -215,30 +216,6 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_policy *p)
 	t->extended[8].edx = 0;
 }
 
-static struct cpuid_regs highest_basic(const struct cpuid_table *t)
-{
-	return t->basic[t->basic_max];
-}
-
-struct cpuid_regs cpuid_lookup(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf)
-{
-	if (leaf <= t->basic_max) {
-		if (leaf == 4)
-			return subleaf < CPUID_SUBLEAVES ? t->cache[subleaf]
-							 : (struct cpuid_regs){0};
-		/* Leaf 7 has one subleaf; B and D are filled in by cpuid_apply. */
-		if (leaf == 7 && subleaf)
-			return (struct cpuid_regs){0};
-		return t->basic[leaf];
-	}
-	if (leaf - CPUID_EXTENDED <= t->extended_max - CPUID_EXTENDED)
-		return t->extended[leaf - CPUID_EXTENDED];
-	if (leaf - CPUID_HYPERVISOR <= 0xff)
-		return leaf <= CPUID_HYPERVISOR_MAX ? t->hypervisor[leaf - CPUID_HYPERVISOR]
-						    : (struct cpuid_regs){0};
-	return highest_basic(t);
-}
-
 static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 {
 	uint32_t size = XSAVE_LEGACY_SIZE;
@@ -249,41 +226,95 @@ static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 	return size;
 }
 
-/* Levels of leaf BH: 0 is the thread, 1 the core; the rest is invalid. */
-static void apply_topology(const struct cpuid_table *t, struct cpuid_regs *regs, uint32_t subleaf,
-			   uint32_t apic_id)
-{
-	const uint32_t type_smt = 1, type_core = 2;
+#define XSAVE_COMPACT_ALIGNED BIT(1) /* ECX of a component's subleaf: starts at a multiple of 64 */
 
-	regs->eax = subleaf == 1 ? t->basic[0xb].eax : 0;
-	regs->ebx = subleaf == 0 ? 1 : subleaf == 1 ? t->basic[0xb].ebx : 0;
-	regs->ecx = (subleaf & 0xff) | (subleaf == 0   ? type_smt << 8
-					: subleaf == 1 ? type_core << 8
-						       : 0);
-	regs->edx = apic_id;
+/* The size of the compacted format, as XSAVEC writes it: components follow each other. */
+static uint32_t xsavec_size(const struct cpuid_table *t, uint64_t xcr0)
+{
+	uint32_t size = XSAVE_LEGACY_SIZE;
+
+	for (unsigned i = 2; i < CPUID_XSAVE_STATES; i++) {
+		if (!(xcr0 & BIT(i)))
+			continue;
+		if (t->xsave[i].ecx & XSAVE_COMPACT_ALIGNED)
+			size = (uint32_t)align_up(size, 64);
+		size += t->xsave[i].eax;
+	}
+	return size;
 }
 
-void cpuid_apply(const struct cpuid_table *t, struct cpuid_regs *regs, uint32_t leaf,
-		 uint32_t subleaf, const struct cpuid_dynamic *dynamic)
+/* Levels of leaf BH: 0 is the thread, 1 the core; the rest is invalid. */
+static struct cpuid_regs lookup_topology(const struct cpuid_table *t, uint32_t subleaf,
+					 uint32_t apic_id)
 {
-	if (leaf > t->basic_max)
-		return;
-	switch (leaf) {
-	case 1:
-		regs->ebx |= dynamic->apic_id << 24;
-		if (dynamic->osxsave)
-			regs->ecx |= (uint32_t)ECX1_OSXSAVE;
-		break;
-	case 0xb: apply_topology(t, regs, subleaf, dynamic->apic_id); break;
-	case 0xd:
-		*regs = subleaf < CPUID_XSAVE_STATES ? t->xsave[subleaf] : (struct cpuid_regs){0};
-		if (subleaf == 0 && regs->eax)
-			regs->ebx = xsave_size(t, dynamic->xcr0);
-		if (subleaf == 1 && t->xsave[0].eax)
-			regs->ebx = xsave_size(t, dynamic->xcr0);
-		break;
-	default: break;
+	const uint32_t type_smt = 1 << 8, type_core = 2 << 8;
+	struct cpuid_regs regs = {.ecx = subleaf & 0xff, .edx = apic_id};
+
+	if (subleaf == 0) {
+		regs.ebx = 1;
+		regs.ecx |= type_smt;
+	} else if (subleaf == 1) {
+		regs.eax = t->basic[0xb].eax;
+		regs.ebx = t->basic[0xb].ebx;
+		regs.ecx |= type_core;
 	}
+	return regs;
+}
+
+static struct cpuid_regs lookup_features(const struct cpuid_table *t,
+					 const struct cpuid_dynamic *dynamic)
+{
+	struct cpuid_regs regs = t->basic[1];
+
+	regs.ebx |= dynamic->apic_id << 24;
+	if (dynamic->osxsave)
+		regs.ecx |= (uint32_t)ECX1_OSXSAVE;
+	return regs;
+}
+
+static struct cpuid_regs lookup_xsave(const struct cpuid_table *t, uint32_t subleaf, uint64_t xcr0)
+{
+	struct cpuid_regs regs = {0};
+
+	if (subleaf >= CPUID_XSAVE_STATES)
+		return regs;
+	regs = t->xsave[subleaf];
+	if (subleaf == 0 && regs.eax)
+		regs.ebx = xsave_size(t, xcr0);
+	/* No supervisor states are offered, so XCR0 alone says what is saved. */
+	if (subleaf == 1 && (regs.eax & EAXD1_XSAVEC))
+		regs.ebx = xsavec_size(t, xcr0);
+	return regs;
+}
+
+static struct cpuid_regs lookup_basic(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
+				      const struct cpuid_dynamic *dynamic)
+{
+	const struct cpuid_regs nothing = {0};
+
+	switch (leaf) {
+	case 1: return lookup_features(t, dynamic);
+	case 4: return subleaf < CPUID_SUBLEAVES ? t->cache[subleaf] : nothing;
+	case 7: return subleaf ? nothing : t->basic[7];
+	case 0xb: return lookup_topology(t, subleaf, dynamic->apic_id);
+	case 0xd: return lookup_xsave(t, subleaf, dynamic->xcr0);
+	default: return t->basic[leaf];
+	}
+}
+
+struct cpuid_regs cpuid_lookup(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
+			       const struct cpuid_dynamic *dynamic)
+{
+	const struct cpuid_regs nothing = {0};
+
+	if (leaf <= t->basic_max)
+		return lookup_basic(t, leaf, subleaf, dynamic);
+	if (leaf - CPUID_EXTENDED <= t->extended_max - CPUID_EXTENDED)
+		return t->extended[leaf - CPUID_EXTENDED];
+	if (leaf - CPUID_HYPERVISOR <= 0xff)
+		return leaf <= CPUID_HYPERVISOR_MAX ? t->hypervisor[leaf - CPUID_HYPERVISOR]
+						    : nothing;
+	return lookup_basic(t, t->basic_max, subleaf, dynamic);
 }
 
 uint8_t cpuid_physical_bits(const struct cpuid_table *t)

@@ -8,7 +8,10 @@
 #define VM_CPUID_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "lib/bits.h"
 
 struct cpuid_regs {
 	uint32_t eax, ebx, ecx, edx;
@@ -53,17 +56,21 @@ struct cpuid_dynamic {
 };
 
 /*
- * The answer for a guest, but for what changes with the vCPU's state, which cpuid_is_dynamic tells
- * and cpuid_apply fills in. Unknown basic and extended leaves answer as the highest basic one, as
- * the SDM says; unknown hypervisor leaves are zero.
+ * The answer for a guest. Unknown basic and extended leaves answer as the highest basic one, as the
+ * SDM says; unknown hypervisor leaves are zero.
  */
-struct cpuid_regs cpuid_lookup(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf);
-void cpuid_apply(const struct cpuid_table *table, struct cpuid_regs *regs, uint32_t leaf,
-		 uint32_t subleaf, const struct cpuid_dynamic *dynamic);
+struct cpuid_regs cpuid_lookup(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf,
+			       const struct cpuid_dynamic *dynamic);
 
-static inline bool cpuid_is_dynamic(uint32_t leaf)
+/* Basic leaves that depend on the subleaf or on the vCPU's state. */
+#define CPUID_NOT_FIXED (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
+
+/* The quick way for the rest of the basic leaves: its answer in the table, else NULL. */
+static inline const struct cpuid_regs *cpuid_fixed(const struct cpuid_table *table, uint32_t leaf)
 {
-	return leaf == 1 || leaf == 0xb || leaf == 0xd;
+	if (leaf > table->basic_max || (CPUID_NOT_FIXED & BIT(leaf)))
+		return NULL;
+	return &table->basic[leaf];
 }
 
 /* Physical-address bits of the guest: the host's own. */

@@ -30,9 +30,11 @@ void events_close_nmi_window(struct vmx_vcpu *v)
 #define PENDING_DEBUG_BS BIT(14)
 #define DEBUGCTL_BTF	 BIT(1)
 
-void events_single_step(void)
+void events_retire(uint64_t rflags)
 {
-	if (!(vmcs_read(GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+	if (rflags & RFLAGS_RF)
+		vmcs_write(GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	if ((rflags & RFLAGS_TF) && !(vmcs_read(GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 

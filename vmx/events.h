@@ -46,8 +46,11 @@ void events_close_interrupt_window(struct vmx_vcpu *v);
  */
 void events_set_dr6(uint64_t causes);
 
-/* The #DB after a single step becomes pending. */
-void events_single_step(void);
+/*
+ * An instruction has been executed for the guest while TF or RF were set: RF is clear after it, and
+ * the single-step trap becomes pending.
+ */
+void events_retire(uint64_t rflags);
 
 void events_close_nmi_window(struct vmx_vcpu *v);
 

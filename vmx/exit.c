@@ -140,26 +140,36 @@ static bool can_interrupt_delivery(uint32_t reason)
 
 #define CS_LONG_MODE BIT(13)
 
-void vmx_skip(struct vmx_vcpu *v, uint64_t length)
+/* Outside 64-bit mode RIP has 32 bits and an entry with more of them is refused. */
+static __attribute__((noinline, cold)) uint64_t wrap_rip(uint64_t rip)
+{
+	return vmcs_read(GUEST_CS_RIGHTS) & CS_LONG_MODE ? rip : (uint32_t)rip;
+}
+
+static inline void skip(uint64_t length)
 {
 	uint64_t rip = vmcs_read(GUEST_RIP), next = rip + length;
-	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY);
+	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY), rflags;
 
-	(void)v;
-	/* Outside 64-bit mode RIP has 32 bits and an entry with more of them is refused. */
-	if ((next ^ rip) >> 32 && !(vmcs_read(GUEST_CS_RIGHTS) & CS_LONG_MODE))
-		next = (uint32_t)next;
+	if ((next ^ rip) >> 32)
+		next = wrap_rip(next);
 	vmcs_write(GUEST_RIP, next);
 	if (interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS))
 		vmcs_write(GUEST_INTERRUPTIBILITY,
 			   interruptibility & ~(BLOCKING_STI | BLOCKING_MOV_SS));
-	/* The single-step trap that the CPU would have taken after the instruction. */
-	if (vmcs_read(GUEST_RFLAGS) & RFLAGS_TF)
-		events_single_step();
+	rflags = vmcs_read(GUEST_RFLAGS);
+	if (rflags & (RFLAGS_TF | RFLAGS_RF))
+		events_retire(rflags);
+}
+
+void vmx_skip(uint64_t length)
+{
+	skip(length);
 }
 
 /* No handler: the entry was refused, or the CPU did what our controls rule out. */
-static enum exit_action exit_without_handler(struct vmx_vcpu *v, uint32_t reason)
+static __attribute__((noinline, cold)) enum exit_action exit_without_handler(struct vmx_vcpu *v,
+									     uint32_t reason)
 {
 	uint32_t basic = reason & 0xffff;
 
@@ -192,7 +202,7 @@ uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
 		action = exit_without_handler(v, reason);
 	}
 	if (action == EXIT_ADVANCE)
-		vmx_skip(v, vmcs_read(EXIT_INSN_LENGTH));
+		skip(vmcs_read(EXIT_INSN_LENGTH));
 	if (action == EXIT_STOP || v->vcpu.attention)
 		return 0;
 	return run_arm_timer(v);

@@ -87,7 +87,7 @@ typedef enum exit_action (*exit_handler_fn)(struct vmx_vcpu *v);
 uint64_t vmx_exit_dispatch(struct vmx_vcpu *v);
 
 /* Moves RIP past an instruction of `length` bytes and ends the shadow of STI and MOV SS. */
-void vmx_skip(struct vmx_vcpu *v, uint64_t length);
+void vmx_skip(uint64_t length);
 
 /* The SDM's name of a basic exit reason. */
 const char *exit_name(uint32_t reason);

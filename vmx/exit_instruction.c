@@ -16,30 +16,38 @@ static unsigned cpl(void)
 	return (unsigned)RIGHTS_DPL(vmcs_read(GUEST_SS_RIGHTS));
 }
 
-static void apply_dynamic(const struct vmx_vcpu *v, struct cpuid_regs *regs, uint32_t leaf,
-			  uint32_t subleaf)
+static inline void write_cpuid(struct vmx_vcpu *v, const struct cpuid_regs *regs)
 {
-	struct cpuid_dynamic dynamic = {
+	uint64_t *gpr = v->vcpu.gpr;
+
+	gpr[GPR_RAX] = regs->eax;
+	gpr[GPR_RBX] = regs->ebx;
+	gpr[GPR_RCX] = regs->ecx;
+	gpr[GPR_RDX] = regs->edx;
+}
+
+static __attribute__((noinline)) enum exit_action cpuid_general(struct vmx_vcpu *v)
+{
+	const struct cpuid_dynamic dynamic = {
 		.apic_id = v->vcpu.id,
 		.osxsave = vmcs_read(GUEST_CR4) & CR4_OSXSAVE,
 		.xcr0 = v->vcpu.xcr0,
 	};
+	struct cpuid_regs regs = cpuid_lookup(&v->vcpu.vm->cpuid, (uint32_t)v->vcpu.gpr[GPR_RAX],
+					      (uint32_t)v->vcpu.gpr[GPR_RCX], &dynamic);
 
-	cpuid_apply(&v->vcpu.vm->cpuid, regs, leaf, subleaf, &dynamic);
+	write_cpuid(v, &regs);
+	return EXIT_ADVANCE;
 }
 
 enum exit_action exit_cpuid(struct vmx_vcpu *v)
 {
-	uint64_t *gpr = v->vcpu.gpr;
-	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
-	struct cpuid_regs regs = cpuid_lookup(&v->vcpu.vm->cpuid, leaf, subleaf);
+	const struct cpuid_regs *regs =
+		cpuid_fixed(&v->vcpu.vm->cpuid, (uint32_t)v->vcpu.gpr[GPR_RAX]);
 
-	if (cpuid_is_dynamic(leaf))
-		apply_dynamic(v, &regs, leaf, subleaf);
-	gpr[GPR_RAX] = regs.eax;
-	gpr[GPR_RBX] = regs.ebx;
-	gpr[GPR_RCX] = regs.ecx;
-	gpr[GPR_RDX] = regs.edx;
+	if (!regs)
+		return cpuid_general(v);
+	write_cpuid(v, regs);
 	return EXIT_ADVANCE;
 }
 

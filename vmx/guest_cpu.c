@@ -76,6 +76,7 @@ void guest_cpu_begin(struct vmx_vcpu *v, struct emulate *e)
 	e->fault_valid = false;
 	e->physical_bits = cpuid_physical_bits(&vm->cpuid);
 	e->have = 0;
+	emulate_keep_code(e, &v->code);
 	v->vcpu.gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
 }
 
@@ -102,7 +103,7 @@ enum exit_action guest_cpu_result(struct vmx_vcpu *v, enum emulate_status status
 				  const struct emulate_result *result)
 {
 	switch (status) {
-	case EMULATE_DONE: vmx_skip(v, result->length); return EXIT_RESUME;
+	case EMULATE_DONE: vmx_skip(result->length); return EXIT_RESUME;
 	case EMULATE_AGAIN: return EXIT_RESUME;
 	case EMULATE_FAULT:
 		if (result->vector == VECTOR_PF)

@@ -13,8 +13,6 @@
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/uart.h"
-#include "lib/panic.h"
-#include "vmx/caps.h"
 #include "vmx/dump.h"
 #include "vmx/events.h"
 #include "vmx/vmcs.h"
@@ -25,28 +23,6 @@
 #define CPU_DR6_RESET	0xffff0ff0ULL
 
 uint64_t vmx_enter(struct vmx_vcpu *v);
-
-static bool has_preemption_timer(void)
-{
-	return vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER);
-}
-
-bool run_arm_timer(struct vmx_vcpu *v)
-{
-	uint64_t now, left;
-
-	if (!has_preemption_timer())
-		return true;
-	now = rdtsc();
-	left = v->deadline - now;
-	if (now >= v->deadline) {
-		run_check_timers(v);
-		return false;
-	}
-	left >>= vmx_caps()->preemption_shift;
-	vmcs_write(PREEMPTION_TIMER, MIN(left, UINT32_MAX));
-	return true;
-}
 
 static void feed_console(struct vmx_vcpu *v, uint64_t now)
 {
@@ -71,8 +47,8 @@ static void look_at_timers(struct vmx_vcpu *v)
 	next = MIN(pc_next_event(&vm->pc), vm_progress_deadline(vm));
 	if (uart_waiting())
 		next = MIN(next, now + vm->host->hz / CONSOLE_POLL_HZ);
-	v->deadline = vmx_host_tsc(v, next);
-	if (!has_preemption_timer())
+	v->deadline = MIN(vmx_host_tsc(v, next), (uint64_t)INT64_MAX);
+	if (!v->has_timer)
 		lapic_timer_arm(v->deadline);
 }
 
@@ -92,7 +68,7 @@ static void idle(struct vmx_vcpu *v)
 		}
 		look_at_timers(v);
 	}
-	if (has_preemption_timer())
+	if (v->has_timer)
 		lapic_timer_arm(UINT64_MAX);
 	v->vcpu.halted = false;
 }

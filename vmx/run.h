@@ -3,18 +3,33 @@
 #ifndef VMX_RUN_H
 #define VMX_RUN_H
 
+#include "arch/x86_64/cpu.h"
+#include "vmx/vmcs.h"
 #include "vmx/vmx_vcpu.h"
-
-/*
- * Before each entry: sets the preemption timer to the vCPU's deadline. False when the deadline has
- * passed, and the loop must look at the timers first.
- */
-bool run_arm_timer(struct vmx_vcpu *v);
 
 /* Asks the loop to look at the timers and the host's console before the next entry. */
 static inline void run_check_timers(struct vmx_vcpu *v)
 {
 	v->vcpu.attention |= ATTENTION_TIMER;
+}
+
+/*
+ * Before each entry: sets the preemption timer to the vCPU's deadline. False when the deadline has
+ * passed, and the loop must look at the timers first. On the path of every exit.
+ */
+static inline bool run_arm_timer(struct vmx_vcpu *v)
+{
+	uint64_t left = v->deadline - rdtsc();
+
+	if (!v->has_timer)
+		return true;
+	/* A deadline is at most half the range of the TSC away. */
+	if ((int64_t)left <= 0) {
+		run_check_timers(v);
+		return false;
+	}
+	vmcs_write(PREEMPTION_TIMER, MIN(left >> v->timer_shift, UINT32_MAX));
+	return true;
 }
 
 #endif

@@ -152,6 +152,8 @@ bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct erro
 	v->vcpu.vm = vm;
 	v->vcpu.xcr0 = 1;
 	v->vpid = (uint16_t)(id + 1);
+	v->has_timer = vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER);
+	v->timer_shift = (uint8_t)vmx_caps()->preemption_shift;
 	v->ept_pointer = ept_pointer(&vm->ept);
 	v->cr4_allowed = cpuid_cr4_allowed(&vm->cpuid);
 	v->xcr0_allowed = cpuid_xcr0_allowed(&vm->cpuid);

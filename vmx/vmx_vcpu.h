@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "vm/emulate.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
@@ -23,14 +24,17 @@ struct vmx_vcpu {
 	struct vcpu vcpu;  /* first: entry.asm saves registers there */
 	uint64_t host_rsp; /* of the loop that entered the guest */
 	bool launched;
-	uint64_t deadline; /* host TSC at which the loop must look at its timers */
-	uint64_t vmcs;	   /* physical */
+	bool has_timer;	     /* the VMX-preemption timer keeps the deadline */
+	uint8_t timer_shift; /* it counts TSC ticks >> this */
+	uint64_t deadline;   /* host TSC at which the loop must look at its timers */
+	uint64_t vmcs;	     /* physical */
 	uint16_t vpid;
 	uint32_t proc_controls; /* as in the VMCS: windows open and close */
 	uint32_t tpr_threshold; /* as in the VMCS */
 	uint64_t ept_pointer;
 	uint64_t cr4_allowed;
 	uint64_t xcr0_allowed;
+	struct emulate_code code;     /* what the emulator keeps of the last instruction */
 	struct vmx_event interrupted; /* valid bit in info */
 	uint64_t exits[EXIT_REASONS]; /* by reason */
 };

@@ -115,6 +115,19 @@ static void test_sound_list(void **state)
 	assert_int_equal(info.end, 0x10000 + used);
 }
 
+static void test_grubs_quotes_are_undone(void **state)
+{
+	(void)state;
+	begin();
+	tag_string(1, "\"a b\" c\\\\d");
+	tag_module(0, 1, "kernel x -- \"say \\\"hi\\\" \\'y\\'\" z\\");
+	tag_memory(0, 0x1000, 1);
+	end();
+	assert_true(parse_bytes(used));
+	assert_string_equal(info.cmdline, "a b c\\d");
+	assert_string_equal(info.module[0].cmdline, "kernel x -- say \"hi\" 'y' z\\");
+}
+
 static void test_framebuffers(void **state)
 {
 	const uint8_t rgb[] = {16, 8, 8, 8, 0, 8};
@@ -265,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sound_list),
+		cmocka_unit_test(test_grubs_quotes_are_undone),
 		cmocka_unit_test(test_framebuffers),
 		cmocka_unit_test(test_newer_rsdp_wins),
 		cmocka_unit_test(test_every_truncation_is_refused),
