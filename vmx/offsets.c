@@ -4,7 +4,8 @@
 
 #include "vmx/vmx_vcpu.h"
 
-#define OFFSET(name, value) __asm__ volatile("\n->" #name " %c0" : : "i"((size_t)(value)))
+#define OFFSET(name, value) \
+	__asm__ volatile("\n.ascii \"->" #name " %c0\"" : : "i"((size_t)(value)))
 
 void offsets(void);
 void offsets(void)
