@@ -129,6 +129,9 @@ enum exit_action exit_io(struct vmx_vcpu *v)
 		return string_io(v, &io);
 	if (io.in) {
 		*rax = merge_rax(*rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
+		/* The clock's register C and the UART's data set a timer going when they are read. */
+		if (vmx_host_tsc(v, pc_next_event(pc)) < v->deadline)
+			v->vcpu.attention |= ATTENTION_TIMER;
 	} else {
 		pc_port_write(pc, io.port, io.size, (uint32_t)(*rax & mask_bytes(io.size)),
 			      vmx_now(v));
