@@ -20,7 +20,7 @@ static struct bootinfo info;
 static struct options options;
 static struct config config;
 static struct config_module modules[BOOT_MODULES_MAX];
-static uint64_t first_tsc;
+extern const uint64_t boot_tsc; /* in start.asm */
 
 /* Says why Socle cannot go on, and ends the machine: no VM has run. */
 static _Noreturn void fail(const struct error *error)
@@ -125,7 +125,7 @@ static bool run_vm(struct vm *vm, struct vmx_vcpu *v, const struct vm_config *vm
 	}
 	log_info("VM %s: %luM, %u CPU%s, first entry after %lu k ticks", vm_config->name,
 		 vm_config->memory / MIB, vm_config->cpus, vm_config->cpus > 1 ? "s" : "",
-		 (rdtsc() - first_tsc) / 1000);
+		 (rdtsc() - boot_tsc) / 1000);
 	vmx_vcpu_run(v);
 	console_break_line(&vm->console);
 	vmx_vcpu_destroy(v);
@@ -160,7 +160,6 @@ _Noreturn void kmain(uint32_t boot_information)
 	struct error error, option_error;
 	bool options_ok;
 
-	first_tsc = rdtsc();
 	machine_init_console();
 	pcpu_init_boot();
 	if (!bootinfo_parse(&info, (void *)(uint64_t)boot_information, BOOT_SIZE_MAX,

@@ -58,6 +58,11 @@ boot_pml4:	resb 4096
 boot_pdpt:	resb 4096
 boot_pd:	resb 4 * 4096
 
+section .data
+align 8
+global boot_tsc
+boot_tsc:	dq 0			; the TSC at Socle's first instructions
+
 section .rodata
 align 8
 boot_gdt:
@@ -87,6 +92,9 @@ boot_start:
 	mov esi, no_loader
 	cmp eax, MULTIBOOT2_LOADER
 	jne die
+	rdtsc
+	mov [boot_tsc], eax
+	mov [boot_tsc + 4], edx
 	mov edi, ebx			; kept through to kmain's first argument
 	call check_cpu
 
