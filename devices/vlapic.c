@@ -543,7 +543,8 @@ static void end_of_interrupt(struct vlapic *v)
 		if (!(get(v, VLAPIC_SVR) & SVR_NO_BROADCAST))
 			v->ops->eoi(v->ctx, vector);
 	}
-	if (vlapic_pending(v) >= 0)
+	/* What waits is deliverable now, or held by the TPR alone: then that is to be watched. */
+	if (vlapic_pending(v) >= 0 || vlapic_tpr_threshold(v))
 		changed(v);
 }
 

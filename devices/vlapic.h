@@ -75,7 +75,10 @@ struct vlapic_ops {
 	void (*init)(void *ctx);
 	/* Start-up IPI: begin at page number `vector`, if waiting for it. */
 	void (*startup)(void *ctx, uint8_t vector);
-	/* An interrupt may now be deliverable that was not before, or one is withdrawn. */
+	/*
+	 * An interrupt may now be deliverable that was not before, or one is withdrawn, or
+	 * vlapic_tpr_threshold has become another.
+	 */
 	void (*changed)(void *ctx);
 };
 

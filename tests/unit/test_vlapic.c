@@ -319,6 +319,22 @@ static void test_masked_timer_counts_without_events(void **state)
 	assert_true(vlapic_next_event(&apic) == UINT64_MAX);
 }
 
+/* In service it hides the TPR; after its EOI the TPR is all that holds the other back. */
+static void test_eoi_above_the_tpr_kicks(void **state)
+{
+	(void)state;
+	enabled(0);
+	wr(0x80, 0x50, 0);
+	fixed(0x51, false), fixed(0x71, false);
+	vlapic_acknowledge(&apic, 0x71);
+	assert_int_equal(vlapic_tpr_threshold(&apic), 0);
+	kicks = 0;
+	wr(0xB0, 0, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	assert_int_equal(vlapic_tpr_threshold(&apic), 5);
+	assert_int_equal(kicks, 1);
+}
+
 static void test_divide_changes_while_counting(void **state)
 {
 	(void)state;
@@ -796,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_acknowledge_and_eoi_nest),
 		cmocka_unit_test(test_directed_eoi_suppresses_the_broadcast),
 		cmocka_unit_test(test_tpr_change_kicks),
+		cmocka_unit_test(test_eoi_above_the_tpr_kicks),
 		cmocka_unit_test(test_resync),
 		cmocka_unit_test(test_illegal_vectors),
 		cmocka_unit_test(test_one_shot_of_every_divide),
