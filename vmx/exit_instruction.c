@@ -103,13 +103,13 @@ static bool is_legal_xcr0(const struct vmx_vcpu *v, uint64_t value)
 	return (value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX);
 }
 
-/* #UD and CPL are checked by the CPU before the exit. */
+/* #UD is checked by the CPU before the exit; CPL as well, but not by every emulation of VMX. */
 enum exit_action exit_xsetbv(struct vmx_vcpu *v)
 {
 	const uint64_t *gpr = v->vcpu.gpr;
 	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
-	if ((uint32_t)gpr[GPR_RCX] != 0 || !is_legal_xcr0(v, value))
+	if (cpl() != 0 || (uint32_t)gpr[GPR_RCX] != 0 || !is_legal_xcr0(v, value))
 		return vmx_raise_gp(v);
 	v->vcpu.xcr0 = value;
 	fpu_set_xcr0(value);
