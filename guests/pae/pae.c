@@ -117,6 +117,12 @@ static void run_window(void *argument)
 	__asm__ volatile("call *%0" : : "r"(WINDOW) : "memory");
 }
 
+static void run_last(void *argument)
+{
+	(void)argument;
+	__asm__ volatile("call *%0" : : "r"(0xfffffffe), "a"(0), "c"(0) : "ebx", "edx", "memory");
+}
+
 static void test_nx(void)
 {
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
@@ -187,6 +193,27 @@ static void test_far_pdpt(void)
 	write_cr3((uint32_t)pdpt);
 }
 
+/* EIP has 32 bits: what exits at the very end goes on at 0. */
+static void test_wrap(void)
+{
+	uint64_t last = pae_directory[3][511];
+	volatile uint8_t *zero = (volatile uint8_t *)0;
+	uint8_t first;
+
+	__asm__ volatile("" : "+r"(zero));
+	first = *zero;
+	*zero = 0xc3;
+	code_page[4094] = 0x0f; /* CPUID */
+	code_page[4095] = 0xa2;
+	pae_table[511] = (uint32_t)code_page | PAGE_RW;
+	pae_directory[3][511] = (uint32_t)pae_table | PAGE_RW;
+	write_cr3(read_cr3());
+	guest_check_equal(trap_run(run_last, 0), TRAP_NONE, "CPUID at the end of 4 GiB");
+	*zero = first;
+	pae_directory[3][511] = last;
+	write_cr3(read_cr3());
+}
+
 static void test_pae(void)
 {
 	write_cr4(read_cr4() | CR4_PAE);
@@ -198,6 +225,7 @@ static void test_pae(void)
 	map(page_one, PAGE_RW);
 	test_pdptes();
 	test_far_pdpt();
+	test_wrap();
 	guest_check_equal(try_write_cr(4, read_cr4() | CR4_PCIDE), TRAP_GP,
 			  "no PCIDs outside of IA-32e mode");
 	set_paging(false);
