@@ -209,7 +209,8 @@ $(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(GUEST_CFLAGS) -nostdlib -static -s $< -o $@
 
-$(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init $(B)/guests/linux/ticks
+$(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init \
+		tools/soclelib/cpio.py $(B)/guests/linux/ticks
 	$(call say,CPIO,$@)
 	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
 		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks
@@ -277,7 +278,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 
 PYTHON := tools/mkiso tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
-SCRIPTS := tools/deps guests/linux/fetch guests/linux/init .ci/run
+SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 
 $(B)/check/scripts: $(PYTHON) $(SCRIPTS)
 	$(call say,SCRIPTS,$(words $(PYTHON) $(SCRIPTS)) files)
