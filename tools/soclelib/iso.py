@@ -58,15 +58,15 @@ def module_line(place, vm, module):
     return line + (" " + grub_words(module.args) if module.args else "")
 
 
-class Image:
+class Disc:
     """The files of an ISO and its menu, before they are written."""
 
-    def __init__(self, socle, args="", timeout=3):
-        self.args = args
+    modules = MODULES
+
+    def __init__(self, timeout=0):
         self.timeout = timeout
         self.files = {}
         self.entries = []
-        self.socle = self.place(Path(socle), "/boot")
 
     def place(self, path, folder="/vm"):
         """Gives a host file its path on the ISO; the same file is stored once."""
@@ -82,17 +82,9 @@ class Image:
         self.files[place] = path
         return place
 
-    def add(self, description):
-        """Adds a description as a menu entry."""
-        lines = [module_line(self.place(module.path), machine.name, module)
-                 for machine in description.machines for module in machine.modules]
-        self.add_raw(description.title, description.args, lines)
-
-    def add_raw(self, title, args, lines):
+    def add_entry(self, title, lines):
         """Adds a menu entry of ready-made GRUB lines."""
-        words = grub_words(" ".join(part for part in (self.args, args) if part))
-        body = [f"multiboot2 {grub_word(self.socle)} {words}".rstrip(), *lines]
-        text = "".join(f"\t{line}\n" for line in body)
+        text = "".join(f"\t{line}\n" for line in lines)
         self.entries.append(f"menuentry {grub_word(title)} {{\n{text}}}\n")
 
     def menu(self):
@@ -125,7 +117,7 @@ class Image:
         (work / "mark").write_text("")
         (work / "core.cfg").write_text(f"search --no-floppy --file --set=root {self.mark}\n"
                                        "set prefix=($root)/boot/grub\n")
-        _grub_core(work, "i386-pc", "i386-pc-eltorito", "bios.img", MODULES)
+        _grub_core(work, "i386-pc", "i386-pc-eltorito", "bios.img", self.modules)
         _grub_core(work, "x86_64-efi", "x86_64-efi", "BOOTX64.EFI", EFI_MODULES)
         _efi_partition(work)
 
@@ -138,8 +130,28 @@ class Image:
               "-boot-info-table", "--grub2-boot-info",
               "--grub2-mbr", GRUB_LIB / "i386-pc" / "boot_hybrid.img",
               "--efi-boot", "efi.img", "-efi-boot-part", "--efi-boot-image",
-              "--protective-msdos-label", "-o", out,
+              "--protective-msdos-label", "--set_all_file_dates", f"={EPOCH}", "-o", out,
               *(f"{_graft(place)}={_graft(str(path))}" for place, path in graft.items()))
+
+
+class Image(Disc):
+    """Socle and the virtual machines that it shall run."""
+
+    def __init__(self, socle, args="", timeout=3):
+        super().__init__(timeout)
+        self.args = args
+        self.socle = self.place(Path(socle), "/boot")
+
+    def add(self, description):
+        """Adds a description as a menu entry."""
+        lines = [module_line(self.place(module.path), machine.name, module)
+                 for machine in description.machines for module in machine.modules]
+        self.add_raw(description.title, description.args, lines)
+
+    def add_raw(self, title, args, lines):
+        """Adds a menu entry of ready-made `module2` lines."""
+        words = grub_words(" ".join(part for part in (self.args, args) if part))
+        self.add_entry(title, [f"multiboot2 {grub_word(self.socle)} {words}".rstrip(), *lines])
 
 
 def _graft(path):
