@@ -127,7 +127,7 @@ static void test_limits(void)
 	clear();
 	rep_ins_b(BASED, PORT_SCRATCH, 7, 300);
 	guest_check(fault.vector == TRAP_NONE && only(7, 307, 0x3c), "a segment with a base");
-	/* OUTSB with a segment of its own: a prefix, so the instruction has three bytes with REP. */
+	/* A segment prefix: with REP the instruction has three bytes. */
 	clear();
 	fault.skip = 3;
 	buffer[0] = 0x11;

@@ -128,7 +128,7 @@ static void test_fresh_code(uint64_t end)
 			 : "r"(code), "r"(end - 6 * MIB)
 			 : "rbx", "memory");
 	guest_check_equal(result, 0x600d, "code runs in fresh memory, on a fresh stack");
-	/* A block whose first access is a fetch: zero bytes, ADD [RAX], AL; the next one returns. */
+	/* A block first touched by a fetch: zero bytes, ADD [RAX], AL; the next block returns. */
 	code = (volatile uint8_t *)(end - 8 * MIB);
 	code[0] = 0xc3;
 	result = 16 * MIB;
