@@ -17,7 +17,7 @@
 #include "vmx/events.h"
 #include "vmx/vmcs.h"
 
-/* While bytes wait that the guest's UART has no room for, its FIFO is looked at this often. */
+/* While bytes wait for room in the guest's UART or in ours, it is looked at this often. */
 #define CONSOLE_POLL_HZ 2000
 
 #define CPU_DR6_RESET	0xffff0ff0ULL
@@ -29,6 +29,8 @@ static void feed_console(struct vmx_vcpu *v, uint64_t now)
 	struct pc *pc = &v->vcpu.vm->pc;
 	int byte;
 
+	/* Bochs leaves interrupts pending while the guest has them off: they get their turn here. */
+	irq_window();
 	while (pc_can_receive(pc) && (byte = uart_get()) >= 0)
 		pc_receive(pc, (uint8_t)byte, now);
 	pc_tx_ready(pc, now);
@@ -45,7 +47,7 @@ static void look_at_timers(struct vmx_vcpu *v)
 		pc_advance(&vm->pc, now);
 	vm_check_progress(vm, now);
 	next = MIN(pc_next_event(&vm->pc), vm_progress_deadline(vm));
-	if (uart_waiting())
+	if (uart_waiting() || vm->pc.com1.tx.used)
 		next = MIN(next, now + vm->host->hz / CONSOLE_POLL_HZ);
 	v->deadline = MIN(vmx_host_tsc(v, next), (uint64_t)INT64_MAX);
 	if (!v->has_timer)
