@@ -19,6 +19,7 @@ EFER_LME	equ 1 << 8
 extern modes_pml4
 extern modes_pdpt
 extern guest_gdt
+extern modes_toggle
 
 section .data
 align 8
@@ -64,10 +65,12 @@ modes_tour:
 	mov cr3, eax
 	mov eax, cr0
 	or eax, CR0_PG
+	xor eax, [modes_toggle]
 	mov cr0, eax
 	mov eax, cr0
 	mov [modes_stops.pae_cr0], eax
 	and eax, ~CR0_PG
+	xor eax, [modes_toggle]
 	mov cr0, eax
 
 	; IA-32e mode: compatibility mode first.
@@ -79,6 +82,7 @@ modes_tour:
 	wrmsr
 	mov eax, cr0
 	or eax, CR0_PG
+	xor eax, [modes_toggle]
 	mov cr0, eax
 	rdmsr
 	mov [modes_stops.compat_efer], eax
@@ -100,6 +104,7 @@ bits 32
 	; Out of IA-32e mode: paging off in compatibility mode.
 	mov eax, cr0
 	and eax, ~CR0_PG
+	xor eax, [modes_toggle]
 	mov cr0, eax
 	mov ecx, MSR_EFER
 	rdmsr

@@ -8,7 +8,7 @@
 
 #define PAGE_RW	   3u
 #define PAGE_LARGE 0x80u
-#define ROUNDS	   3
+#define ROUNDS	   4
 
 /* As modes.asm fills it. */
 struct __attribute__((packed)) stops {
@@ -17,6 +17,9 @@ struct __attribute__((packed)) stops {
 	uint32_t back_efer, real_cs, real_cr0, real_byte, real_int, unreal, rounds, smsw;
 };
 extern volatile struct stops modes_stops;
+/* Bits of CR0 toggled along with PG: CD is Socle's, and makes each such write an exit. */
+extern volatile uint32_t modes_toggle;
+volatile uint32_t modes_toggle;
 void modes_tour(void);
 
 extern uint64_t modes_pml4[512], modes_pdpt[4];
@@ -42,6 +45,7 @@ unsigned main(uintptr_t info)
 	trap_init();
 	build_tables();
 	for (unsigned i = 0; i < ROUNDS; i++) {
+		modes_toggle = i % 2 ? CR0_CD : 0;
 		modes_tour();
 		guest_check_equal(modes_stops.rounds, i + 1, "a tour of the modes");
 		guest_check(modes_stops.pae_cr0 & CR0_PG, "PAE paging");

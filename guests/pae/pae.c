@@ -27,6 +27,12 @@ static volatile uint32_t page_one[1024] __attribute__((aligned(4096)));
 static volatile uint32_t page_two[1024] __attribute__((aligned(4096)));
 static uint8_t code_page[4096] __attribute__((aligned(4096)));
 
+/*
+ * Socle sees only those writes to CR0 and CR4 that change a bit of its own: toggled along with the
+ * rest, these make every write one of them.
+ */
+static uint32_t cr0_toggle, cr4_toggle;
+
 static uint32_t window(void)
 {
 	return *(volatile uint32_t *)WINDOW;
@@ -50,7 +56,7 @@ static void build_tables(void)
 
 static void set_paging(bool on)
 {
-	write_cr0(on ? read_cr0() | CR0_PG : read_cr0() & ~CR0_PG);
+	write_cr0((on ? read_cr0() | CR0_PG : read_cr0() & ~CR0_PG) ^ cr0_toggle);
 }
 
 static void map(const volatile void *physical, uint32_t rights)
@@ -73,12 +79,12 @@ static void test_flushes(const char *kind)
 	map(page_one, PAGE_RW);
 	write_cr3(read_cr3());
 	guest_check_equal(window(), 1, "MOV to CR3 flushes it");
-	write_cr4(read_cr4() | CR4_PGE);
+	write_cr4((read_cr4() | CR4_PGE) ^ cr4_toggle);
 	map(page_two, PAGE_RW | PAGE_GLOBAL);
 	write_cr3(read_cr3());
 	guest_check_equal(window(), 2, "a global page");
 	map(page_one, PAGE_RW | PAGE_GLOBAL);
-	write_cr4(read_cr4() & ~CR4_PGE);
+	write_cr4((read_cr4() & ~CR4_PGE) ^ cr4_toggle);
 	guest_check_equal(window(), 1, "CR4.PGE flushes it");
 	map(page_two, PAGE_RW);
 	set_paging(false);
@@ -102,7 +108,8 @@ static void test_32_bit(void)
 	write_cr4(read_cr4() | CR4_PSE);
 	write_cr3((uint32_t)directory);
 	map(page_one, PAGE_RW);
-	guest_check_equal(try_write_cr(0, read_cr0() | CR0_PG), TRAP_NONE, "32-bit paging");
+	guest_check_equal(try_write_cr(0, (read_cr0() | CR0_PG) ^ cr0_toggle), TRAP_NONE,
+			  "32-bit paging");
 	test_flushes("32-bit paging");
 	directory[(WINDOW >> 22) + 1] = 1u << 21 | PAGE_RW | PAGE_LARGE;
 	write_cr3(read_cr3());
@@ -167,13 +174,14 @@ static void test_pdptes(void)
 	other_pdpt[3] = 0;
 	invlpg((void *)GIB_3);
 	guest_check_equal(try_read(GIB_3), TRAP_NONE, "INVLPG loads no PDPTE");
-	write_cr4(read_cr4() ^ CR4_PGE);
+	write_cr4(read_cr4() ^ CR4_PGE ^ cr4_toggle);
 	guest_check_equal(try_read(GIB_3), TRAP_PF, "a change of CR4.PGE does");
 	other_pdpt[3] = pdpt[3] | PAGE_WRITE;
-	guest_check_equal(try_write_cr(4, read_cr4() ^ CR4_PGE), TRAP_GP,
+	guest_check_equal(try_write_cr(4, read_cr4() ^ CR4_PGE ^ cr4_toggle), TRAP_GP,
 			  "and raises #GP for a bad one");
 	set_paging(false);
-	guest_check_equal(try_write_cr(0, read_cr0() | CR0_PG), TRAP_GP, "so does CR0.PG");
+	guest_check_equal(try_write_cr(0, (read_cr0() | CR0_PG) ^ cr0_toggle), TRAP_GP,
+			  "so does CR0.PG");
 	guest_check(!(read_cr0() & CR0_PG), "which stays clear");
 	write_cr3((uint32_t)pdpt);
 	set_paging(true);
@@ -219,7 +227,8 @@ static void test_pae(void)
 	write_cr4(read_cr4() | CR4_PAE);
 	write_cr3((uint32_t)pdpt);
 	map(page_one, PAGE_RW);
-	guest_check_equal(try_write_cr(0, read_cr0() | CR0_PG), TRAP_NONE, "PAE paging");
+	guest_check_equal(try_write_cr(0, (read_cr0() | CR0_PG) ^ cr0_toggle), TRAP_NONE,
+			  "PAE paging");
 	test_flushes("PAE paging");
 	test_nx();
 	map(page_one, PAGE_RW);
@@ -236,7 +245,7 @@ static void test_pae(void)
 static void test_no_long_mode(void)
 {
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_LME);
-	guest_check_equal(try_write_cr(0, read_cr0() | CR0_PG), TRAP_GP,
+	guest_check_equal(try_write_cr(0, (read_cr0() | CR0_PG) ^ cr0_toggle), TRAP_GP,
 			  "paging with EFER.LME but without PAE: #GP");
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~(uint64_t)EFER_LME);
 	guest_check_equal(try_write_cr(0, (read_cr0() | CR0_PG) & ~CR0_PE), TRAP_GP,
@@ -252,7 +261,12 @@ unsigned main(uintptr_t info)
 	test_32_bit();
 	test_pae();
 	test_no_long_mode();
-	/* 32-bit paging again, after PAE. */
+	/* All of it again, and now with exits. */
+	write_cr4(read_cr4() & ~CR4_PGE);
+	cr0_toggle = CR0_CD;
+	cr4_toggle = CR4_MCE;
 	test_32_bit();
+	test_pae();
+	test_no_long_mode();
 	return guest_failures();
 }
