@@ -129,7 +129,7 @@ enum exit_action exit_io(struct vmx_vcpu *v)
 		return string_io(v, &io);
 	if (io.in) {
 		*rax = merge_rax(*rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
-		/* The clock's register C and the UART's data set a timer going when they are read. */
+		/* Reading the clock's register C or the UART's data sets a timer going. */
 		if (vmx_host_tsc(v, pc_next_event(pc)) < v->deadline)
 			v->vcpu.attention |= ATTENTION_TIMER;
 	} else {

@@ -29,7 +29,7 @@ static void feed_console(struct vmx_vcpu *v, uint64_t now)
 	struct pc *pc = &v->vcpu.vm->pc;
 	int byte;
 
-	/* Bochs leaves interrupts pending while the guest has them off: they get their turn here. */
+	/* In Bochs interrupts stay pending while the guest has them off: their turn is here. */
 	irq_window();
 	while (pc_can_receive(pc) && (byte = uart_get()) >= 0)
 		pc_receive(pc, (uint8_t)byte, now);
