@@ -162,6 +162,7 @@ static const struct outcome inputs[] = {
 	{0x80808080, 0x80808080, 0x7F7F7F7F, 0},
 	{0x7FFFFF7F, 0x0101, 0x7FFFFF7F, 0},
 	{0x12345678, 0x9ABCDEF0, 0x12345678, 0},
+	{0x11223344, 0x22446688, 0x33557799, 0},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
