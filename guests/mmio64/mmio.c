@@ -61,18 +61,19 @@ static void test_rex(void)
 	guest_check_equal(value, 0x13572468, "an address of 32 bits");
 }
 
-/* Two GiB below the device is where RIP-relative addresses reach it from. */
+/* The device is mapped near the code: RIP-relative addresses reach 2 GiB. */
 static void test_rip(void)
 {
 	static const uint8_t code[] = {0x8B, 0x05, 0, 0, 0, 0, 0xC3};
-	uintptr_t at = 0x900000;
+	uintptr_t at = 0x900000, reg = PAGING_WINDOW + (REG32 & 0xFFF);
 	uint32_t (*run)(void) = (uint32_t(*)(void))at;
-	int32_t distance = (int32_t)(0x70000000 - (at + 6));
 
 	for (unsigned i = 0; i < sizeof(code); i++)
 		((volatile uint8_t *)at)[i] = code[i];
-	*(volatile int32_t *)(at + 2) = distance;
-	guest_check_equal(run(), 0xFFFFFFFF, "an address relative to RIP");
+	*(volatile int32_t *)(at + 2) = (int32_t)(reg - (at + 6));
+	paging_map(0, REG32 & ~0xFFFu, PAGING_PRESENT | PAGING_WRITABLE);
+	*reg32 = 0x2468ACE0;
+	guest_check_equal(run(), 0x2468ACE0, "an address relative to RIP");
 }
 
 unsigned main(uintptr_t info)
