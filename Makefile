@@ -65,7 +65,7 @@ help:
 	@echo 'make                the hypervisor: build/socle.elf (build/socle.debug has symbols)'
 	@echo 'make iso            build/socle.iso of the descriptions in VM="FILE.vm..."'
 	@echo '                    ($(VM))'
-	@echo 'make run            boot that ISO with its console here; ON=auto|bochs|kvm|tcg,'
+	@echo 'make run            boot that ISO with its console here; ON=auto|bochs|kvm|nested|tcg,'
 	@echo '                    RUN_ARGS for more options of tools/run'
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
 	@echo 'make unit           unit tests only'

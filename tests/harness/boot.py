@@ -22,7 +22,7 @@ KEYS = {
     "screen-when": None, "screen": None,
 }
 REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "type", "screen")
-PLATFORMS = ("bochs", "kvm", "tcg")
+PLATFORMS = ("bochs", "kvm", "nested", "tcg")
 
 
 class _Reader(ini.Reader):
@@ -63,7 +63,9 @@ class Boot:
         return self.keys[key][0] if self.keys[key] else None
 
     def selected(self, pattern):
-        return pattern.search(self.name)
+        # Minutes of an emulated machine in an emulated machine: on request only.
+        return pattern.search(self.name) and (self.platform != "nested"
+                                              or "nested" in pattern.pattern)
 
     def run(self, _pattern):
         why = self.obstacle()
@@ -91,6 +93,8 @@ class Boot:
             return f"{missing[0]} is not there"
         if self.platform == "kvm":
             return machine.kvm_refusal()
+        if self.platform == "nested":
+            return machine.nested_refusal()
         return None
 
     def make_iso(self):

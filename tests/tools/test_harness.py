@@ -5,7 +5,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from harness import files, screen
+from harness import boot, files, screen
 
 
 class Files(unittest.TestCase):
@@ -33,6 +33,23 @@ class Files(unittest.TestCase):
                 continue
             with self.assertRaises(files.BadFile):
                 files.make(line, self.folder)
+
+
+class Selection(unittest.TestCase):
+    def selected(self, name, platform, pattern):
+        return bool(boot.Boot(name, {}, platform, Path("build")).selected(re.compile(pattern)))
+
+    def test_by_name(self):
+        self.assertTrue(self.selected("hello", "bochs", ""))
+        self.assertTrue(self.selected("hello", "kvm", "hello@kvm"))
+        self.assertFalse(self.selected("hello", "bochs", "linux"))
+
+    def test_nested_only_when_named(self):
+        for pattern in ("", "boot/", "hello"):
+            self.assertFalse(self.selected("hello", "nested", pattern), pattern)
+        for pattern in ("nested", "hello@nested"):
+            self.assertTrue(self.selected("hello", "nested", pattern), pattern)
+        self.assertFalse(self.selected("hello", "nested", "linux@nested"))
 
 
 @unittest.skipUnless(screen.FONT.exists(), "the font is not built")

@@ -32,16 +32,17 @@ class Refusals(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertIn("/nothing.iso: no such file", done.stderr)
 
-    def test_nested(self):
-        self.refused(5, "nested", "--on", "nested")
-
     def test_bad_numbers(self):
         for option in ("--cpus", "--memory", "--timeout"):
             for bad in ("0", "-1", "x"):
                 self.refused(2, option, option, bad)
 
     def test_uefi_in_bochs(self):
-        self.refused(5, "no UEFI", "--on", "bochs", "--uefi")
+        for platform in ("bochs", "nested"):
+            self.refused(5, "no UEFI", "--on", platform, "--uefi")
+
+    def test_typing_in_nested(self):
+        self.refused(5, "nothing can be typed", "--on", "nested", "--expect", "x", "--send", "y")
 
     def test_send_without_expect(self):
         self.refused(2, "--expect", "--send", "x")

@@ -15,11 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from soclelib import iso, nested
+
 BOCHS_SHARE = Path("/usr/share/bochs")
 VGA_ROM = Path("/usr/share/vgabios/vgabios.bin")
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 CONNECT_SECONDS = 60
+# Around QEMU: Linux, and an initramfs of some 70 MiB, twice while it is unpacked.
+LINUX_MIB = 1024
 # Bochs ends by a panic when its guest switches it off, too.
 BOCHS_OFF = ("soft power off", "shutdown requested")
 PR_SET_PDEATHSIG = 1
@@ -54,11 +58,18 @@ def kvm_refusal():
     return None
 
 
+def nested_refusal():
+    """Why QEMU/KVM inside Bochs cannot be had here; None if it can. May download its Linux."""
+    try:
+        nested.require()
+    except nested.Missing as error:
+        return str(error)
+    return None
+
+
 def choose(wanted):
     """(platform, reason) for --on WANTED; raises CannotRun."""
     refusal = kvm_refusal()
-    if wanted == "nested":
-        raise CannotRun("nested: QEMU/KVM inside Bochs is not there yet; want bochs, kvm or tcg")
     if wanted == "kvm" and refusal:
         raise CannotRun(f"kvm: {refusal}; want --on bochs")
     if wanted != "auto":
@@ -156,23 +167,37 @@ class Bochs(Machine):
         (self.folder / "start").write_text("c\n")
         return ["bochs", "-q", "-f", "bochsrc", "-rc", "start"]
 
+    def memory(self):
+        return self.options.memory
+
+    def cpus(self):
+        return self.options.cpus
+
+    def clock(self):
+        # Without a person at the console an idle machine may hurry on.
+        return "slowdown" if self.options.interactive else "none"
+
+    def medium(self):
+        """(the file to boot from, whether it is a disk)."""
+        return self.options.iso, self.options.boot_as == "disk"
+
     def configuration(self):
         o = self.options
         port = self.listener.getsockname()[1]
-        disk = (f"type=disk, mode=volatile, path={o.iso}" if o.boot_as == "disk"
-                else f"type=cdrom, path={o.iso}, status=inserted")
+        path, is_disk = self.medium()
+        disk = (f"type=disk, mode=volatile, path={path}" if is_disk
+                else f"type=cdrom, path={path}, status=inserted")
         return "\n".join([
             "display_library: rfb, options=\"timeout=0\"",
             "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, serial=1",
             f"romimage: file={BOCHS_SHARE}/BIOS-bochs-latest",
             f"vgaromimage: file={VGA_ROM}",
-            f"memory: guest={o.memory}, host={o.memory}",
-            f"cpu: model={o.cpu or self.cpu}, count={o.cpus}, ips=100000000, ignore_bad_msrs=1, "
+            f"memory: guest={self.memory()}, host={self.memory()}",
+            f"cpu: model={o.cpu or self.cpu}, count={self.cpus()}, ips=100000000, ignore_bad_msrs=1, "
             "reset_on_triple_fault=0",
-            # Without a person at the console an idle machine may hurry on.
-            f"clock: sync={'slowdown' if o.interactive else 'none'}",
+            f"clock: sync={self.clock()}",
             f"ata0-master: {disk}",
-            f"boot: {'disk' if o.boot_as == 'disk' else 'cdrom'}",
+            f"boot: {'disk' if is_disk else 'cdrom'}",
             f"com1: enabled=1, mode=socket-client, dev=localhost:{port}",
             "log: bochs.log", "panic: action=fatal", "error: action=report",
             "info: action=report", "debug: action=ignore", ""])
@@ -192,6 +217,49 @@ class Bochs(Machine):
         return "the machine was reset" if log.count("Reset(HARDWARE)") > 1 else None
 
 
+def qemu_command(options, medium, accelerator, cpu):
+    """The machine itself, without its serial line and control."""
+    drive = (["-drive", f"file={_comma(medium)},format=raw,if=ide,snapshot=on"]
+             if options.boot_as == "disk" else ["-cdrom", str(medium)])
+    return ["qemu-system-x86_64", "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
+            "-smp", str(options.cpus), "-m", str(options.memory),
+            "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", *drive]
+
+
+class Nested(Bochs):
+    """Bochs boots Linux, which boots the ISO in QEMU/KVM: the same serial line, one machine deeper."""
+
+    name = "QEMU/KVM in Bochs"
+    describes = "KVM's nested VT-x over an emulated one; Linux and QEMU take a minute or more first"
+
+    def prepare(self):
+        if self.options.answers:
+            raise CannotRun("nested: the serial line goes one way only, from QEMU out: nothing can "
+                            "be typed; want --on bochs")
+        command = qemu_command(self.options, nested.INNER_ISO, "kvm", "host")
+        try:
+            nested.require()
+            nested.write(self.folder / "nested.iso", self.options.iso,
+                         [*command, "-chardev", "stdio,id=com1,signal=off",
+                          "-serial", "chardev:com1"])
+        except (nested.Missing, iso.BadIso) as error:
+            raise CannotRun(f"nested: {error}") from None
+        return super().prepare()
+
+    def memory(self):
+        return self.options.memory + LINUX_MIB
+
+    def cpus(self):
+        return 1
+
+    def clock(self):
+        # At the wall's pace Linux would take many minutes to boot.
+        return "none"
+
+    def medium(self):
+        return self.folder / "nested.iso", False
+
+
 class Qemu(Machine):
     name = "QEMU"
     accelerator, cpu, describes = "tcg", "max", "emulated, without VT-x"
@@ -204,15 +272,11 @@ class Qemu(Machine):
         o = self.options
         self.listener = _listen_unix(self.folder / "com1")
         self.qmp_listener = _listen_unix(self.folder / "qmp")
-        medium = (["-drive", f"file={_comma(o.iso)},format=raw,if=ide,snapshot=on"]
-                  if o.boot_as == "disk" else ["-cdrom", str(o.iso)])
-        return ["qemu-system-x86_64", "-machine", f"q35,accel={self.accelerator}",
-                "-cpu", o.cpu or self.cpu, "-smp", str(o.cpus), "-m", str(o.memory),
-                "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot",
+        return [*qemu_command(o, o.iso, self.accelerator, o.cpu or self.cpu),
                 *(["-action", "shutdown=pause"] if o.screenshot else []),
                 "-chardev", "socket,id=com1,path=com1", "-serial", "chardev:com1",
                 "-chardev", "socket,id=qmp,path=qmp", "-mon", "chardev=qmp,mode=control",
-                *self.firmware(), *medium]
+                *self.firmware()]
 
     def firmware(self):
         if not self.options.uefi:
@@ -272,4 +336,4 @@ def _comma(path):
     return str(path).replace(",", ",,")
 
 
-PLATFORMS = {"bochs": Bochs, "kvm": Kvm, "tcg": Qemu}
+PLATFORMS = {"bochs": Bochs, "kvm": Kvm, "nested": Nested, "tcg": Qemu}
