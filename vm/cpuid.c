@@ -66,9 +66,12 @@
 #define EDX81_RDTSCP BIT(27)
 #define EDX81_PASS   (BIT(11) | BIT(20) | BIT(26) | EDX81_RDTSCP | BIT(29))
 
-/* Leaf DH subleaf 1 EAX: XSAVEOPT, XSAVEC, XGETBV with ECX = 1; not XSAVES. */
-#define EAXD1_XSAVEC BIT(1)
-#define EAXD1_PASS   BITS(2, 0)
+/*
+ * Leaf DH subleaf 1 EAX: XSAVEOPT and XGETBV with ECX = 1. The compacted format (XSAVEC, XSAVES) is
+ * not offered: it saves some room and no time, and XRSTOR of it in Bochs 2.7 makes all components
+ * initial, by which processes lose their vector registers.
+ */
+#define EAXD1_PASS (BIT(0) | BIT(2))
 
 /* XCR0: x87, SSE, AVX, AVX-512 (three). MPX and PKRU are not offered, AMX neither. */
 #define XCR0_PASS	  (BITS(2, 0) | BITS(7, 5))
@@ -226,23 +229,6 @@ static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 	return size;
 }
 
-#define XSAVE_COMPACT_ALIGNED BIT(1) /* ECX of a component's subleaf: starts at a multiple of 64 */
-
-/* The size of the compacted format, as XSAVEC writes it: components follow each other. */
-static uint32_t xsavec_size(const struct cpuid_table *t, uint64_t xcr0)
-{
-	uint32_t size = XSAVE_LEGACY_SIZE;
-
-	for (unsigned i = 2; i < CPUID_XSAVE_STATES; i++) {
-		if (!(xcr0 & BIT(i)))
-			continue;
-		if (t->xsave[i].ecx & XSAVE_COMPACT_ALIGNED)
-			size = (uint32_t)align_up(size, 64);
-		size += t->xsave[i].eax;
-	}
-	return size;
-}
-
 /* Levels of leaf BH: 0 is the thread, 1 the core; the rest is invalid. */
 static struct cpuid_regs lookup_topology(const struct cpuid_table *t, uint32_t subleaf,
 					 uint32_t apic_id)
@@ -281,9 +267,6 @@ static struct cpuid_regs lookup_xsave(const struct cpuid_table *t, uint32_t subl
 	regs = t->xsave[subleaf];
 	if (subleaf == 0 && regs.eax)
 		regs.ebx = xsave_size(t, xcr0);
-	/* No supervisor states are offered, so XCR0 alone says what is saved. */
-	if (subleaf == 1 && (regs.eax & EAXD1_XSAVEC))
-		regs.ebx = xsavec_size(t, xcr0);
 	return regs;
 }
 

@@ -133,8 +133,8 @@ static void test_osxsave(void)
 
 static uint8_t area[8192] __attribute__((aligned(64)));
 
-/* Bytes up to the last one that XSAVE, or XSAVEC, wrote over a background. */
-static uint32_t written(bool compact)
+/* Bytes up to the last one that XSAVE wrote over a background. */
+static uint32_t written(void)
 {
 	uint32_t last = 0;
 
@@ -143,10 +143,7 @@ static uint32_t written(bool compact)
 
 		for (unsigned i = 0; i < sizeof(area); i++)
 			area[i] = i >= 512 && i < 576 ? 0 : background;
-		if (compact)
-			__asm__ volatile("xsavec %0" : "+m"(area) : "a"(-1), "d"(-1) : "memory");
-		else
-			__asm__ volatile("xsave %0" : "+m"(area) : "a"(-1), "d"(-1) : "memory");
+		__asm__ volatile("xsave %0" : "+m"(area) : "a"(-1), "d"(-1) : "memory");
 		for (uint32_t i = 576; i < sizeof(area); i++)
 			if (area[i] != background && i >= last)
 				last = i + 1;
@@ -156,7 +153,6 @@ static uint32_t written(bool compact)
 
 static void dirty_vectors(void)
 {
-	/* XSAVEC skips components in their initial state, whose place remains. */
 	__asm__ volatile("vpcmpeqd %%xmm0, %%xmm0, %%xmm0\n\t"
 			 "vinsertf128 $1, %%xmm0, %%ymm0, %%ymm0\n\t"
 			 "vinsertf128 $1, %%xmm0, %%ymm0, %%ymm15"
@@ -177,28 +173,21 @@ static void test_xsave_sizes(void)
 	guest_check_equal(leaf.edx, 0, "nor high bits");
 	guest_check_equal(avx.eax, 256, "AVX's component has 256 bytes");
 	guest_check_equal(avx.ebx, 576, "behind the header");
+	check_bit(compact.eax, 1, 0, "no XSAVEC");
 	check_bit(compact.eax, 3, 0, "no XSAVES");
+	guest_check_equal(compact.ebx, 0, "so no size of theirs");
 	guest_check_equal(compact.ecx | compact.edx, 0, "no supervisor states");
 	guest_check(is_zero(cpuid(0xd, 3)) && is_zero(cpuid(0xd, 9)), "no MPX, no PKRU component");
 	guest_check(is_zero(cpuid(0xd, 63)), "nor subleaf 63");
 	xsetbv(0, 7);
 	guest_check_equal(cpuid(0xd, 0).ebx, 832, "XCR0 = 7 takes 832 bytes");
 	dirty_vectors();
-	guest_check_equal(written(false), cpuid(0xd, 0).ebx, "as XSAVE writes");
-	if (compact.eax & 2) {
-		guest_check_equal(cpuid(0xd, 1).ebx, 832, "832 bytes compacted");
-		/* Bochs' XSAVEC packs closer than the SDM says. */
-		guest_check(written(true) <= cpuid(0xd, 1).ebx, "and XSAVEC writes no more");
-	}
+	guest_check_equal(written(), cpuid(0xd, 0).ebx, "as XSAVE writes");
 	xsetbv(0, leaf.eax);
 	guest_check_equal(cpuid(0xd, 0).ebx, leaf.ecx, "all of XCR0 takes the maximum");
-	if ((leaf.eax & 0xe0) && (compact.eax & 2)) {
-		/* 832 + 64 + 512 + 1024, from 64-byte boundaries. */
-		guest_check_equal(cpuid(0xd, 1).ebx, 2432, "AVX-512 makes that 2432 compacted");
+	if (leaf.eax & 0xe0)
 		guest_check_equal(cpuid(0xd, 6).ebx, 1152, "ZMM's component is at 1152");
-	}
 	xsetbv(0, 1);
-	guest_check_equal(cpuid(0xd, 1).ebx, compact.eax & 2 ? 576 : 0, "and back to 576");
 }
 
 /* CR4 takes a bit exactly when CPUID offers its feature. */
@@ -243,12 +232,6 @@ static void run_rdfsbase(void *argument)
 	(void)argument;
 }
 
-static void run_xsavec(void *argument)
-{
-	__asm__ volatile("xsavec %0" : "+m"(area) : "a"(1), "d"(0));
-	(void)argument;
-}
-
 static void run_monitor(void *argument)
 {
 	__asm__ volatile("monitor" : : "a"(argument), "c"(0), "d"(0));
@@ -275,7 +258,6 @@ static void test_promises(void)
 	check_works(run_rdseed, leaf7.ebx >> 18 & 1, "RDSEED as CPUID says");
 	check_works(run_invpcid, leaf7.ebx >> 10 & 1, "INVPCID as CPUID says");
 	check_works(run_rdtscp, cpuid(EXTENDED_LEAF + 1, 0).edx >> 27 & 1, "RDTSCP as CPUID says");
-	check_works(run_xsavec, cpuid(0xd, 1).eax >> 1 & 1, "XSAVEC as CPUID says");
 	check_works(run_monitor, false, "MONITOR raises #UD");
 	if (leaf7.ebx & 1) {
 		uintptr_t cr4 = read_cr4();
