@@ -75,25 +75,31 @@ static void idle(struct vmx_vcpu *v)
 	v->vcpu.halted = false;
 }
 
-/* What must happen before the next entry. False: the VM has ended. */
+/* Does what is due; what there is to inject stays for the entry. False: the VM has ended. */
 static bool attend(struct vmx_vcpu *v)
 {
-	uint32_t attention = v->vcpu.attention;
-
-	v->vcpu.attention = 0;
-	if (attention & ATTENTION_TIMER)
+	if (v->vcpu.attention & ATTENTION_TIMER) {
+		v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
 		look_at_timers(v);
+	}
 	if (v->vcpu.halted)
 		idle(v);
-	attention |= v->vcpu.attention;
-	v->vcpu.attention = 0;
-	if (attention & ATTENTION_END)
-		return false;
-	if ((attention & ATTENTION_EVENT) && !events_inject(v)) {
-		vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault");
-		return false;
-	}
-	return true;
+	return !(v->vcpu.attention & ATTENTION_END);
+}
+
+/*
+ * The last step before the entry: an event chosen here has left the interrupt controllers, and is
+ * lost if anything but the entry follows. False: the VM has ended.
+ */
+static bool inject(struct vmx_vcpu *v)
+{
+	if (!(v->vcpu.attention & ATTENTION_EVENT))
+		return true;
+	v->vcpu.attention &= ~(uint32_t)ATTENTION_EVENT;
+	if (events_inject(v))
+		return true;
+	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault");
+	return false;
 }
 
 /* What the last user of this CPU left in registers that entry and exit do not switch. */
@@ -117,6 +123,8 @@ void vmx_vcpu_run(struct vmx_vcpu *v)
 			break;
 		if (!run_arm_timer(v))
 			continue;
+		if (!inject(v))
+			break;
 		if (vmx_enter(v)) {
 			dump_vm_fail(v);
 			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",
