@@ -174,6 +174,14 @@ void vioapic_write(void *vioapic, uint64_t offset, unsigned size, uint64_t value
 	}
 }
 
+bool vioapic_sends_nmi(const struct vioapic *v)
+{
+	for (unsigned pin = 0; pin < VIOAPIC_PINS; pin++)
+		if (!(v->entry[pin] & ENTRY_MASKED) && entry_delivery(v->entry[pin]) == APIC_NMI)
+			return true;
+	return false;
+}
+
 void vioapic_init(struct vioapic *v, uint8_t id, vioapic_send_fn send_message, void *ctx)
 {
 	memset(v, 0, sizeof(*v));

@@ -34,6 +34,8 @@ void vioapic_init(struct vioapic *v, uint8_t id, vioapic_send_fn send, void *ctx
 void vioapic_set_pin(void *vioapic, unsigned pin, bool level);
 /* The EOI message of a local APIC: ends level-triggered entries with this vector. */
 void vioapic_eoi(struct vioapic *v, uint8_t vector);
+/* Whether any input, as it is programmed, would arrive as an NMI. */
+bool vioapic_sends_nmi(const struct vioapic *v);
 uint64_t vioapic_read(void *vioapic, uint64_t offset, unsigned size, uint64_t now);
 void vioapic_write(void *vioapic, uint64_t offset, unsigned size, uint64_t value, uint64_t now);
 

@@ -186,6 +186,13 @@ static void local_interrupt(struct vlapic *v, unsigned lvt_reg, bool level)
 	}
 }
 
+bool vlapic_lint0_is_nmi(const struct vlapic *v)
+{
+	uint32_t lvt = get(v, VLAPIC_LVT_LINT0);
+
+	return !(lvt & LVT_MASKED) && lvt_delivery(lvt) == APIC_NMI;
+}
+
 static void error(struct vlapic *v, uint32_t bit)
 {
 	v->errors |= bit;

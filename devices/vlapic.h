@@ -211,6 +211,9 @@ uint8_t vlapic_apr(const struct vlapic *v);
 /* A message for this APIC arrives. */
 void vlapic_accept(struct vlapic *v, const struct apic_message *message);
 
+/* Whether the 8259's interrupts, on LINT0, would arrive as NMIs. */
+bool vlapic_lint0_is_nmi(const struct vlapic *v);
+
 /* Lets time pass: the timer fires if its time has come. */
 void vlapic_advance(struct vlapic *v, uint64_t now);
 

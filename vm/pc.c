@@ -186,6 +186,11 @@ struct line pc_irq_line(struct pc *pc, unsigned irq)
 	return (struct line){.set = set_irq, .ctx = pc, .pin = irq};
 }
 
+bool pc_nmi_possible(const struct pc *pc, unsigned cpu)
+{
+	return vioapic_sends_nmi(&pc->ioapic) || vlapic_lint0_is_nmi(&pc->cpu[cpu].lapic);
+}
+
 int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu)
 {
 	struct vlapic *lapic = &pc->cpu[cpu].lapic;

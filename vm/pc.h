@@ -142,6 +142,9 @@ static inline bool pc_interrupt_pending(const struct pc *pc, unsigned cpu)
 	return vlapic_extint(lapic) || vlapic_pending(lapic) >= 0;
 }
 
+/* Whether vCPU `cpu` could still be woken while its IF is 0: something is wired as an NMI. */
+bool pc_nmi_possible(const struct pc *pc, unsigned cpu);
+
 /* The vCPU takes it: its vector; -1 when there is none. An 8259 interrupt goes first. */
 int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu);
 

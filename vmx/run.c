@@ -58,7 +58,8 @@ static void look_at_timers(struct vmx_vcpu *v)
 static void idle(struct vmx_vcpu *v)
 {
 	while (!events_wake(v) && !(v->vcpu.attention & ATTENTION_END)) {
-		if (!(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF)) {
+		if (!(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF) &&
+		    !pc_nmi_possible(&v->vcpu.vm->pc, v->vcpu.id)) {
 			vm_end(v->vcpu.vm, VERDICT_HANG,
 			       "halted with interrupts off: nothing can wake it (RIP 0x%lx)",
 			       vmcs_read(GUEST_RIP));

@@ -17,6 +17,9 @@
 #define LAPIC_EOI      0xFEE000B0
 #define LAPIC_ICR      0xFEE00300
 #define LAPIC_ICR_HIGH 0xFEE00310
+#define IOAPIC_INDEX   0xFEC00000
+#define IOAPIC_WINDOW  0xFEC00010
+#define IOAPIC_PIN2    0x14
 #define ICR_SELF       (1u << 18)
 #define ICR_NMI	       (4u << 8)
 /* RAM that nobody has touched: the first access makes an EPT violation. */
@@ -142,6 +145,25 @@ static void test_nmi(void)
 	guest_check_equal(nmis, 3, "NMIs come with interrupts off");
 }
 
+/* The 8254 through the IOAPIC as an NMI: what a watchdog does. */
+static void test_nmi_ends_halt(void)
+{
+	const uint32_t nmi = 4u << 8, masked = 1u << 16;
+
+	nmis = 3;
+	mmio_write(IOAPIC_INDEX, IOAPIC_PIN2 + 1);
+	mmio_write(IOAPIC_WINDOW, 0);
+	mmio_write(IOAPIC_INDEX, IOAPIC_PIN2);
+	mmio_write(IOAPIC_WINDOW, nmi);
+	/* Channel 0, mode 2, 10 ms. */
+	outb(0x43, 0x34);
+	outb(0x40, 0x9c);
+	outb(0x40, 0x2e);
+	__asm__ volatile("hlt");
+	mmio_write(IOAPIC_WINDOW, masked);
+	guest_check(nmis >= 4, "an NMI ends HLT with interrupts off");
+}
+
 static void test_single_step(void)
 {
 	uintptr_t after;
@@ -242,6 +264,7 @@ unsigned main(uintptr_t info)
 	test_shadow();
 	test_halt();
 	test_nmi();
+	test_nmi_ends_halt();
 	test_single_step();
 	test_breakpoint();
 	test_delivery_to_fresh_memory();
