@@ -127,6 +127,10 @@ static void test_raise_twice(void **state)
 	assert_true(vcpu_raise(&vcpu, 0, false, 0));
 	assert_true(vcpu_raise(&vcpu, 10, true, 0x50));
 	pending(&vcpu, 8, true, 0);
+	vcpu = (struct vcpu){0};
+	assert_true(vcpu_raise(&vcpu, 10, true, 0x50));
+	assert_true(vcpu_raise(&vcpu, 0, false, 0));
+	pending(&vcpu, 8, true, 0);
 	/* A benign one lets even a double fault go. */
 	assert_true(vcpu_raise(&vcpu, 3, false, 0));
 	pending(&vcpu, 3, false, 0);
