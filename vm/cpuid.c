@@ -196,7 +196,9 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_policy *p)
 {
 	memset(t, 0, sizeof(*t));
 	t->basic_max = MIN(p->host(0, 0).eax, CPUID_BASIC_MAX);
+	/* A host without extended leaves answers with some basic one: look-ups need a range. */
 	t->extended_max = MIN(p->host(CPUID_EXTENDED, 0).eax, CPUID_EXTENDED_MAX);
+	t->extended_max = MAX(t->extended_max, CPUID_EXTENDED);
 	for (uint32_t leaf = 0; leaf <= t->basic_max; leaf++)
 		t->basic[leaf] = p->host(leaf, 0);
 	for (uint32_t i = 0; CPUID_EXTENDED + i <= t->extended_max; i++)
