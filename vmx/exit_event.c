@@ -27,11 +27,19 @@ static bool is_debug_fault(uint64_t causes, uint64_t dr7)
 static enum exit_action reflect_debug(struct vmx_vcpu *v)
 {
 	uint64_t causes = vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES;
+	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY);
 
 	events_set_dr6(causes);
 	/* A CPU has RF in the saved flags already; not every emulation of VMX does. */
 	if (is_debug_fault(causes, vmcs_read(GUEST_DR7)))
 		vmcs_write(GUEST_RFLAGS, vmcs_read(GUEST_RFLAGS) | RFLAGS_RF);
+	/*
+	 * Delivery ends the shadow of STI and MOV SS. Left there it makes the entry fail when TF is
+	 * set: the check wants a single step to be pending, and this exit has taken it.
+	 */
+	if (interruptibility & (BLOCKING_STI | BLOCKING_MOV_SS))
+		vmcs_write(GUEST_INTERRUPTIBILITY,
+			   interruptibility & ~(BLOCKING_STI | BLOCKING_MOV_SS));
 	/* Delivery of #DB clears DR7.GD. */
 	vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~DR7_GD);
 	return vmx_reflect(v, VECTOR_DB, 0);

@@ -180,6 +180,21 @@ static void test_single_step(void)
 	guest_check_equal(seen_flags & FLAG_RF, 0, "and RF clear, for it is a trap");
 }
 
+/* STI's shadow keeps interrupts away, and no single step: the entry with the trap must go well. */
+static void test_step_over_sti(void)
+{
+	uintptr_t after;
+
+	steps = 0;
+	__asm__ volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\tsti\n1:\tnop\n\tcli\n\t"
+			 "lea 1b(%%rip), %0"
+			 : "=r"(after)
+			 :
+			 : "memory");
+	guest_check_equal(steps, 1, "a single step over STI traps once");
+	guest_check_equal(seen_ip, after, "after the STI");
+}
+
 static void test_breakpoint(void)
 {
 	extern char breakpoint_here[];
@@ -266,6 +281,7 @@ unsigned main(uintptr_t info)
 	test_nmi();
 	test_nmi_ends_halt();
 	test_single_step();
+	test_step_over_sti();
 	test_breakpoint();
 	test_delivery_to_fresh_memory();
 	test_exceptions();
