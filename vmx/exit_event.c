@@ -24,11 +24,14 @@ static bool is_debug_fault(uint64_t causes, uint64_t dr7)
 	return causes & DEBUG_BD;
 }
 
-static enum exit_action reflect_debug(struct vmx_vcpu *v)
+static enum exit_action reflect_debug(struct vmx_vcpu *v, uint32_t info)
 {
 	uint64_t causes = vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES;
 	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY);
 
+	/* INT1 exits before it is executed, and is a trap: its handler returns behind it. */
+	if (INTR_TYPE(info) == INTR_PRIVILEGED_SOFTWARE)
+		vmx_skip(vmcs_read(EXIT_INSN_LENGTH));
 	events_set_dr6(causes);
 	/* A CPU has RF in the saved flags already; not every emulation of VMX does. */
 	if (is_debug_fault(causes, vmcs_read(GUEST_DR7)))
@@ -68,7 +71,7 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 	}
 	restore_nmi_blocking(v, info);
 	switch (INTR_VECTOR(info)) {
-	case VECTOR_DB: return reflect_debug(v);
+	case VECTOR_DB: return reflect_debug(v, info);
 	case VECTOR_AC: return vmx_reflect(v, VECTOR_AC, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
 	case VECTOR_MC:
 		panic("machine check while VM %s ran: IA32_MCG_STATUS 0x%lx; the hardware is "

@@ -195,6 +195,18 @@ static void test_step_over_sti(void)
 	guest_check_equal(seen_ip, after, "after the STI");
 }
 
+/* INT1 is an instruction that exits itself, not a fault: its handler returns to what follows. */
+static void test_int1(void)
+{
+	uintptr_t after;
+
+	steps = 0;
+	__asm__ volatile(".byte 0xf1\n1:\tnop\n\tlea 1b(%%rip), %0" : "=r"(after) : : "memory");
+	guest_check_equal(steps, 1, "INT1 traps once");
+	guest_check_equal(seen_ip, after, "and its handler returns behind it");
+	guest_check_equal(seen_dr6 & (DR6_SINGLE | 15), 0, "with no cause in DR6");
+}
+
 static void test_breakpoint(void)
 {
 	extern char breakpoint_here[];
@@ -282,6 +294,7 @@ unsigned main(uintptr_t info)
 	test_nmi_ends_halt();
 	test_single_step();
 	test_step_over_sti();
+	test_int1();
 	test_breakpoint();
 	test_delivery_to_fresh_memory();
 	test_exceptions();
