@@ -27,8 +27,9 @@ void events_close_nmi_window(struct vmx_vcpu *v)
 }
 
 /* SDM volume 3, "Guest Non-Register State": bit 14 is BS; with BTF only branches trap. */
-#define PENDING_DEBUG_BS BIT(14)
-#define DEBUGCTL_BTF	 BIT(1)
+#define PENDING_DEBUG_ENABLED BIT(12) /* a breakpoint that DR7 enables was met */
+#define PENDING_DEBUG_BS      BIT(14)
+#define DEBUGCTL_BTF	      BIT(1)
 
 void events_retire(uint64_t rflags)
 {
@@ -181,10 +182,16 @@ static bool can_redeliver(const struct vmx_event *event, uint64_t blocking)
 	}
 }
 
+/* A debug trap of the last instruction waits to be delivered. */
+static bool trap_waits(void)
+{
+	return vmcs_read(GUEST_PENDING_DEBUG) & (PENDING_DEBUG_ENABLED | PENDING_DEBUG_BS);
+}
+
 bool events_inject(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
-	bool injected = false;
+	bool injected = false, waits;
 	uint64_t blocking;
 
 	if (!merge_interrupted(v))
@@ -198,6 +205,13 @@ bool events_inject(struct vmx_vcpu *v)
 		v->interrupted.info = 0;
 		injected = true;
 	}
+	waits = vcpu->nmis || pc_interrupt_pending(&vcpu->vm->pc, vcpu->id);
+	/*
+	 * A trap goes before an interrupt, and an entry that injects one drops it (SDM volume 3,
+	 * "Delivery of Pending Debug Exceptions after VM Entry"). It makes an exit at once.
+	 */
+	if (waits && !injected && trap_waits())
+		injected = true;
 	if (vcpu->nmis && !injected)
 		injected = inject_nmi(v, blocking);
 	set_proc_control(v, PROC_NMI_WINDOW, vcpu->nmis != 0);

@@ -27,7 +27,7 @@
 #define FRESH_STACK2 0x1A00000
 
 static volatile unsigned interrupts, nmis, steps;
-static volatile uintptr_t seen_ip, seen_flags;
+static volatile uintptr_t seen_ip, step_ip, seen_flags;
 static volatile uint32_t seen_dr6;
 
 static uint32_t mmio_read(uintptr_t address)
@@ -82,7 +82,7 @@ static void on_nmi(struct trap_frame *frame)
 static void on_debug(struct trap_frame *frame)
 {
 	steps++;
-	seen_ip = frame->ip;
+	seen_ip = step_ip = frame->ip;
 	seen_flags = frame->flags;
 	seen_dr6 = (uint32_t)read_dr6();
 	write_dr6(0xffff0ff0);
@@ -207,6 +207,22 @@ static void test_int1(void)
 	guest_check_equal(seen_dr6 & (DR6_SINGLE | 15), 0, "with no cause in DR6");
 }
 
+/* A trap goes before an interrupt: else the step would be lost with what the entry injects. */
+static void test_step_before_interrupt(void)
+{
+	uintptr_t after;
+
+	steps = interrupts = 0;
+	__asm__ volatile("sti\n\tpushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\tmovl %1, (%2)\n"
+			 "1:\tnop\n\tnop\n\tcli\n\tlea 1b(%%rip), %0"
+			 : "=&r"(after)
+			 : "r"(ICR_SELF | VECTOR_SELF), "r"((uintptr_t)LAPIC_ICR)
+			 : "memory");
+	guest_check_equal(steps, 1, "a step over a write that makes an interrupt traps once");
+	guest_check_equal(step_ip, after, "right after it");
+	guest_check_equal(interrupts, 1, "and the interrupt comes too");
+}
+
 static void test_breakpoint(void)
 {
 	extern char breakpoint_here[];
@@ -295,6 +311,7 @@ unsigned main(uintptr_t info)
 	test_single_step();
 	test_step_over_sti();
 	test_int1();
+	test_step_before_interrupt();
 	test_breakpoint();
 	test_delivery_to_fresh_memory();
 	test_exceptions();
