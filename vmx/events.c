@@ -227,6 +227,7 @@ bool events_inject(struct vmx_vcpu *v)
 bool events_wake(const struct vmx_vcpu *v)
 {
 	return v->vcpu.nmis || (v->interrupted.info & INTR_VALID) || v->vcpu.exception.pending ||
+	       trap_waits() ||
 	       (pc_interrupt_pending(&v->vcpu.vm->pc, v->vcpu.id) &&
 		(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF));
 }

@@ -223,6 +223,21 @@ static void test_step_before_interrupt(void)
 	guest_check_equal(interrupts, 1, "and the interrupt comes too");
 }
 
+/* A debug exception ends HLT as an interrupt does. */
+static void test_step_over_halt(void)
+{
+	uintptr_t after;
+
+	steps = 0;
+	__asm__ volatile("pushfq\n\torl $0x100, (%%rsp)\n\tpopfq\n\thlt\n1:\tnop\n\t"
+			 "lea 1b(%%rip), %0"
+			 : "=r"(after)
+			 :
+			 : "memory");
+	guest_check_equal(steps, 1, "a single step over HLT traps once");
+	guest_check_equal(seen_ip, after, "after the HLT, which it ends");
+}
+
 static void test_breakpoint(void)
 {
 	extern char breakpoint_here[];
@@ -312,6 +327,7 @@ unsigned main(uintptr_t info)
 	test_step_over_sti();
 	test_int1();
 	test_step_before_interrupt();
+	test_step_over_halt();
 	test_breakpoint();
 	test_delivery_to_fresh_memory();
 	test_exceptions();
