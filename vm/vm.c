@@ -90,15 +90,22 @@ static bool populate(void *ctx, uint64_t gpa)
 	return vm_populate(ctx, gpa);
 }
 
-static bool create_memory(struct vm *vm, struct error *error)
+/* To be asked before anything is taken for the VM: what it takes itself is in the reserve. */
+static bool memory_fits(const struct vm *vm, struct error *error)
 {
-	uint64_t size = vm->config->memory, low = MIN(size, GUEST_LOW_MAX);
-	uint64_t available = vm_memory_available(vm->host), bitmap;
+	uint64_t size = vm->config->memory, available = vm_memory_available(vm->host);
 
 	if (size > available)
 		return error_set(error,
 				 "memory = %luM does not fit: this machine has %luM free for VMs",
 				 size / MIB, available / MIB);
+	return true;
+}
+
+static bool create_memory(struct vm *vm, struct error *error)
+{
+	uint64_t size = vm->config->memory, low = MIN(size, GUEST_LOW_MAX), bitmap;
+
 	if (!add_range(vm, 0, low) || !add_range(vm, GUEST_HIGH_BASE, size - low))
 		return error_set(error, "memory = %luM: free memory is in too many pieces for it",
 				 size / MIB);
@@ -284,6 +291,8 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	vm->tsc_base = tsc;
 	console_init(&vm->console, host->console_put, prefix_console ? config->name : NULL);
 	cpuid_build(&vm->cpuid, policy);
+	if (!memory_fits(vm, error))
+		return false;
 	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
 		      vm))
 		return error_set(error, "no memory left for its page tables");
