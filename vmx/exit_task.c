@@ -61,7 +61,9 @@ _Static_assert(sizeof(struct tss16) == 44, "16-bit TSS");
 #define SELECTOR_RPL(s)	    ((s)&3u)
 #define SELECTOR_INDEX(s)   ((s)&0xfff8u)
 #define DR6_BT		    BIT(15)
-#define DR7_LOCAL	    (BIT(0) | BIT(2) | BIT(4) | BIT(6) | BIT(8))
+/* Flags that exist: an entry with another one is refused (SDM volume 3, "Checks on Guest RIP"). */
+#define EFLAGS_DEFINED 0x3f7fd5u
+#define DR7_LOCAL      (BIT(0) | BIT(2) | BIT(4) | BIT(6) | BIT(8))
 
 /* One switch on its way. A fault is noted and makes the rest be skipped. */
 struct task_switch {
@@ -290,7 +292,7 @@ static void load_from_descriptor(unsigned index, uint16_t selector, uint64_t d)
 static bool commit_registers(struct task_switch *t, const struct task_state *state)
 {
 	struct vmx_vcpu *v = t->v;
-	uint32_t eflags = state->eflags | (uint32_t)RFLAGS_FIXED;
+	uint32_t eflags = (state->eflags & EFLAGS_DEFINED) | (uint32_t)RFLAGS_FIXED;
 
 	if (t->source == TASK_CALL || t->source == TASK_GATE)
 		eflags |= RFLAGS_NT;
@@ -299,7 +301,7 @@ static bool commit_registers(struct task_switch *t, const struct task_state *sta
 		return fail(t, VECTOR_GP, 0);
 	vmcs_write(GUEST_CR0, vmcs_read(GUEST_CR0) | CR0_TS);
 	vmcs_write(GUEST_RIP, state->eip);
-	vmcs_write(GUEST_RFLAGS, eflags & (uint32_t)~BIT(15));
+	vmcs_write(GUEST_RFLAGS, eflags);
 	for (unsigned i = 0; i < 8; i++)
 		v->vcpu.gpr[i] = state->gpr[i];
 	vmcs_write(GUEST_RSP, state->gpr[GPR_RSP]);

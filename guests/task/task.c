@@ -480,6 +480,20 @@ static void test_bad_segments(void)
 	check_fails(TRAP_TS, DATA, "CS of CPL 3 with SS of CPL 0: #TS");
 }
 
+/* Reserved bits of the flags in a TSS are ignored. */
+static void test_reserved_flags(void)
+{
+	const uint32_t reserved = 0xffc08028;
+
+	prepare_all();
+	a.eflags = 2 | reserved;
+	leave_by_jump = 1;
+	jump_a(0);
+	guest_check_equal(seen.runs, 1, "a task with reserved flags set runs");
+	guest_check_equal(seen.eflags & reserved, 0, "without them");
+	prepare_all();
+}
+
 /* EAX, EBX, ECX, EFLAGS and ESP of the task, as gate86 finds them. */
 extern volatile uint32_t v86_seen[5];
 volatile uint32_t v86_seen[5];
@@ -529,6 +543,7 @@ unsigned main(uintptr_t info)
 	test_trap_bit();
 	test_refused();
 	test_bad_segments();
+	test_reserved_flags();
 	test_virtual_8086();
 	return guest_failures();
 }
