@@ -27,12 +27,14 @@ enum {
 #define FCR_TRIGGER_8	 0x80
 #define LCR_8N1		 0x03
 #define LCR_DLAB	 0x80
+#define IIR_NONE	 BIT(0)
 #define MCR_DTR_RTS_OUT2 0x0b
 #define LSR_DATA_READY	 BIT(0)
 #define LSR_THRE	 BIT(5)
 #define LSR_IDLE	 BIT(6)
 #define DIVISOR_115200	 1
 #define FIFO_SIZE	 16
+#define CAUSES_MAX	 16 /* looked at in one interrupt: a broken chip must not keep us */
 
 #define TX_RING		 16384
 #define RX_RING		 1024
@@ -120,10 +122,15 @@ void uart_irq(void)
 {
 	if (!uart.present)
 		return;
-	/* Reading IIR clears the transmitter's interrupt; the others clear with their cause. */
-	reg_read(UART_IIR);
-	drain_receiver();
-	fill_transmitter();
+	/*
+	 * Reading IIR clears the transmitter's interrupt if it is the one named; the others clear
+	 * with their cause. The line is edge-triggered: while a cause is left it stays high, and no
+	 * further interrupt comes.
+	 */
+	for (unsigned n = 0; n < CAUSES_MAX && !(reg_read(UART_IIR) & IIR_NONE); n++) {
+		drain_receiver();
+		fill_transmitter();
+	}
 }
 
 void uart_put(uint8_t byte)
