@@ -212,8 +212,11 @@ static void on_smi(void *ctx, unsigned cpu)
 {
 	struct vm *vm = ctx;
 
-	log_warn("VM %s: vCPU %u: SMI ignored: there is no system management mode",
-		 vm->config->name, cpu);
+	/* Once: a guest can send them without end. */
+	if (!vm->smi_ignored)
+		log_warn("VM %s: vCPU %u: SMI ignored: there is no system management mode",
+			 vm->config->name, cpu);
+	vm->smi_ignored = true;
 }
 
 /* One vCPU has nobody to be started by: INIT would leave it waiting for a start-up IPI forever. */

@@ -58,6 +58,7 @@ struct vm {
 	uint8_t *apic_page[VM_CPUS_MAX];
 	enum verdict verdict;
 	char why[160];
+	bool smi_ignored;	 /* and said so */
 	bool progressed;	 /* since the last look */
 	uint64_t progress;	 /* VM ticks at the last look that found progress */
 	uint64_t progress_check; /* VM ticks of the next look */
