@@ -452,7 +452,6 @@ static bool push_error_code(struct task_switch *t, uint32_t code)
 static bool switch_task(struct task_switch *t)
 {
 	struct task_state state;
-	bool committed;
 
 	if (!check_new_tss(t) || !save_old_task(t) || !write_link(t) || !read_new_task(t, &state))
 		return false;
@@ -461,8 +460,10 @@ static bool switch_task(struct task_switch *t)
 		return false;
 	if (t->source != TASK_IRET && !set_busy(t, t->selector, true))
 		return false;
-	committed = commit_registers(t, &state);
-	if (!committed || !load_segments(t, &state)) {
+	/* Without its CR3 the new task is not entered: the old one's segments fit its flags. */
+	if (!commit_registers(t, &state))
+		return false;
+	if (!load_segments(t, &state)) {
 		if (state.eflags & RFLAGS_VM)
 			load_virtual_8086(&state);
 		else
