@@ -36,12 +36,12 @@ run:
 unit:
 	@tools/deps build test
 	@+$(BUILD) unit
-	@tests/run --only unit $(T)
+	@tests/run --only unit $(if $(T),'$(T)')
 
 test:
 	@tools/deps build run test
 	@+$(BUILD) test-files
-	@tests/run $(T)
+	@tests/run $(if $(T),'$(T)')
 
 check:
 	@tools/deps build test check
