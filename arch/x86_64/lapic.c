@@ -77,10 +77,11 @@ void lapic_init(void)
 		lapic.page = (volatile uint32_t *)(base & BITS(51, 12));
 	reg_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	reg_write(APIC_LVT_LINT0, LVT_MASKED);
-	reg_write(APIC_LVT_LINT1, LVT_NMI);
 	reg_write(APIC_LVT_ERROR, LVT_MASKED);
 	reg_write(APIC_TPR, 0);
 	reg_write(APIC_SVR, SVR_ENABLE | VECTOR_SPURIOUS);
+	/* Only now: while the APIC is software-disabled, mask bits cannot be cleared. */
+	reg_write(APIC_LVT_LINT1, LVT_NMI);
 }
 
 uint32_t lapic_id(void)
