@@ -81,6 +81,11 @@ static void write_event(const struct vmx_event *event)
 	vmcs_write(ENTRY_INTR_INFO, event->info);
 }
 
+static bool is_nmi(const struct vmx_event *event)
+{
+	return (event->info & INTR_VALID) && INTR_TYPE(event->info) == INTR_NMI;
+}
+
 static bool is_hardware_exception(const struct vmx_event *event)
 {
 	return (event->info & INTR_VALID) && INTR_TYPE(event->info) == INTR_EXCEPTION;
@@ -214,7 +219,7 @@ bool events_inject(struct vmx_vcpu *v)
 		injected = true;
 	if (vcpu->nmis && !injected)
 		injected = inject_nmi(v, blocking);
-	set_proc_control(v, PROC_NMI_WINDOW, vcpu->nmis != 0);
+	set_proc_control(v, PROC_NMI_WINDOW, vcpu->nmis || is_nmi(&v->interrupted));
 	if (!injected && pc_interrupt_pending(&vcpu->vm->pc, vcpu->id))
 		inject_interrupt(v, blocking);
 	set_proc_control(v, PROC_INTERRUPT_WINDOW,
@@ -224,10 +229,16 @@ bool events_inject(struct vmx_vcpu *v)
 	return true;
 }
 
+/* A handler of NMIs that halts is not woken by the next one: it stays blocked until IRET. */
+static bool nmi_deliverable(const struct vmx_vcpu *v)
+{
+	return v->vcpu.nmis && !(vmcs_read(GUEST_INTERRUPTIBILITY) & BLOCKING_NMI);
+}
+
 bool events_wake(const struct vmx_vcpu *v)
 {
-	return v->vcpu.nmis || (v->interrupted.info & INTR_VALID) || v->vcpu.exception.pending ||
-	       trap_waits() ||
+	return nmi_deliverable(v) || (v->interrupted.info & INTR_VALID) ||
+	       v->vcpu.exception.pending || trap_waits() ||
 	       (pc_interrupt_pending(&v->vcpu.vm->pc, v->vcpu.id) &&
 		(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF));
 }

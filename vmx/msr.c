@@ -8,6 +8,7 @@
 #include "vmx/caps.h"
 #include "vmx/vmcs.h"
 
+#define PRED_CMD_IBPB	   BIT(0)
 #define DEBUGCTL_ALLOWED   BITS(1, 0) /* LBR, BTF */
 #define MISC_FAST_STRINGS  BIT(0)
 #define MISC_NO_BTS	   BIT(11)
@@ -337,4 +338,6 @@ void msr_reset(struct vmx_vcpu *v)
 	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 30)) | MTRR_VALID;
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		wrmsr_safe(passed[i], 0);
+	/* What the last VM taught the branch predictors is not this one's. */
+	wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
 }

@@ -135,4 +135,6 @@ void vmx_vcpu_run(struct vmx_vcpu *v)
 		v->launched = true;
 	}
 	lapic_timer_arm(UINT64_MAX);
+	/* What was typed for this VM is not for the next one. */
+	uart_drop_input();
 }

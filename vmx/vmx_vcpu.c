@@ -18,7 +18,6 @@
 #define PAT_RESET	  0x0007040600070406ULL
 #define DR7_RESET	  0x400
 #define LINK_POINTER_NONE UINT64_MAX
-#define TSS_LIMIT	  0x67
 
 extern const uint8_t vmx_exit[];
 

@@ -170,3 +170,8 @@ bool uart_waiting(void)
 {
 	return uart.rx_tail != uart.rx_head;
 }
+
+void uart_drop_input(void)
+{
+	uart.rx_tail = uart.rx_head;
+}

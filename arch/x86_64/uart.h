@@ -29,6 +29,8 @@ void uart_sink(const char *text, size_t length);
 size_t uart_room(void);
 /* The next byte received, or -1. */
 int uart_get(void);
+/* Forgets what was received and not given out. */
+void uart_drop_input(void);
 /* Bytes received that uart_get has not given out. */
 bool uart_waiting(void);
 /* Returns when everything queued has left the machine. */
