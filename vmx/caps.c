@@ -13,9 +13,6 @@
 #define CPUID_1_ECX_VMX		 BIT(5)
 #define CPUID_1_ECX_SMX		 BIT(6)
 #define CPUID_1_ECX_PCID	 BIT(17)
-#define FEATURE_LOCK		 BIT(0)
-#define FEATURE_VMX_IN_SMX	 BIT(1)
-#define FEATURE_VMX		 BIT(2)
 
 #define BASIC_MEMORY_TYPE(basic) bits_get(basic, 53, 50)
 #define BASIC_TRUE_CONTROLS	 BIT(55)
@@ -246,14 +243,13 @@ static bool enable_feature_control(struct error *error)
 		log_debug("VT-x: no IA32_FEATURE_CONTROL, taken as enabled");
 		return true;
 	}
-	if (!(value & FEATURE_LOCK)) {
-		uint64_t smx = cpuid(1, 0).ecx & CPUID_1_ECX_SMX ? FEATURE_VMX_IN_SMX : 0;
-
+	if (feature_control_state(value) == FEATURE_CONTROL_UNLOCKED) {
 		log_debug("VT-x: IA32_FEATURE_CONTROL unlocked (0x%lx): enabled and locked", value);
-		wrmsr(MSR_FEATURE_CONTROL, value | FEATURE_LOCK | FEATURE_VMX | smx);
+		wrmsr(MSR_FEATURE_CONTROL,
+		      feature_control_enabled(value, cpuid(1, 0).ecx & CPUID_1_ECX_SMX));
 		return true;
 	}
-	if (value & FEATURE_VMX)
+	if (feature_control_state(value) == FEATURE_CONTROL_ON)
 		return true;
 	return error_set(
 		error,

@@ -29,6 +29,22 @@ bool control_resolve(uint64_t capability, const struct control_request *request,
 	return *missing == 0;
 }
 
+#define FEATURE_LOCK	   BIT(0)
+#define FEATURE_VMX_IN_SMX BIT(1)
+#define FEATURE_VMX	   BIT(2)
+
+enum feature_control feature_control_state(uint64_t value)
+{
+	if (!(value & FEATURE_LOCK))
+		return FEATURE_CONTROL_UNLOCKED;
+	return value & FEATURE_VMX ? FEATURE_CONTROL_ON : FEATURE_CONTROL_OFF;
+}
+
+uint64_t feature_control_enabled(uint64_t value, bool smx)
+{
+	return value | FEATURE_LOCK | FEATURE_VMX | (smx ? FEATURE_VMX_IN_SMX : 0);
+}
+
 static const struct {
 	enum control_word word;
 	uint32_t bit;

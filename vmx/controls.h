@@ -80,6 +80,16 @@ extern const struct control_request control_requests[CONTROLS];
 bool control_resolve(uint64_t capability, const struct control_request *request, uint32_t *value,
 		     uint32_t *missing);
 
+/*
+ * What IA32_FEATURE_CONTROL says of VMXON outside SMX: allowed, not decided yet (then Socle writes
+ * feature_control_enabled's value), or locked off. SDM volume 3, "Enabling and Entering VMX
+ * Operation".
+ */
+enum feature_control { FEATURE_CONTROL_ON, FEATURE_CONTROL_UNLOCKED, FEATURE_CONTROL_OFF };
+enum feature_control feature_control_state(uint64_t value);
+/* Locked with VMXON allowed, inside SMX too where the CPU has SMX. */
+uint64_t feature_control_enabled(uint64_t value, bool smx);
+
 /* The SDM's name of a control bit, and of the word; "reserved" for bits that have none here. */
 const char *control_name(enum control_word word, unsigned bit);
 const char *control_word_name(enum control_word word);

@@ -73,6 +73,7 @@ struct task_switch {
 	uint64_t descriptor; /* of the new TSS, as read */
 	uint16_t old_selector;
 	bool old_is_32, new_is_32;
+	bool committed; /* faults are the new task's from here on */
 	bool failed;
 	uint8_t vector;
 	uint32_t error_code;
@@ -463,6 +464,7 @@ static bool switch_task(struct task_switch *t)
 	/* Without its CR3 the new task is not entered: the old one's segments fit its flags. */
 	if (!commit_registers(t, &state))
 		return false;
+	t->committed = true;
 	if (!load_segments(t, &state)) {
 		if (state.eflags & RFLAGS_VM)
 			load_virtual_8086(&state);
@@ -501,6 +503,10 @@ enum exit_action exit_task_switch(struct vmx_vcpu *v)
 	if (switch_task(&t) && t.source == TASK_GATE && (event.info & INTR_VALID) &&
 	    (event.info & INTR_ERROR_CODE))
 		push_error_code(&t, event.error_code);
+	/* An exception whose gate's task cannot be entered meets the second one: #DF, or worse. */
+	if (t.failed && !t.committed && t.source == TASK_GATE &&
+	    INTR_TYPE(event.info) == INTR_EXCEPTION)
+		v->interrupted = event;
 	if (t.failed)
 		return vmx_raise(v, t.vector, t.error_code);
 	return EXIT_RESUME;

@@ -63,6 +63,19 @@ static void test_wanted_controls_by_word(void **state)
 	assert_false(control_parse_wanted("", &word, &bit));
 }
 
+static void test_feature_control(void **state)
+{
+	(void)state;
+	assert_int_equal(feature_control_state(0), FEATURE_CONTROL_UNLOCKED);
+	assert_int_equal(feature_control_state(4), FEATURE_CONTROL_UNLOCKED);
+	assert_int_equal(feature_control_state(1), FEATURE_CONTROL_OFF);
+	/* Allowed inside SMX only: VMXON from GRUB would fault. */
+	assert_int_equal(feature_control_state(3), FEATURE_CONTROL_OFF);
+	assert_int_equal(feature_control_state(5), FEATURE_CONTROL_ON);
+	assert_int_equal(feature_control_enabled(0, false), 5);
+	assert_int_equal(feature_control_enabled(0x20000, true), 0x20007);
+}
+
 static void test_mtrr_types(void **state)
 {
 	const uint64_t mask_1g = (BITS(38, 30)) | BIT(11), mask_2g = (BITS(38, 31)) | BIT(11);
@@ -147,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_control_resolver),
 		cmocka_unit_test(test_every_control_has_a_name),
 		cmocka_unit_test(test_wanted_controls_by_word),
+		cmocka_unit_test(test_feature_control),
 		cmocka_unit_test(test_mtrr_types),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_log),
