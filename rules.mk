@@ -91,6 +91,9 @@ $(B)/gen/offsets.inc: $(OFFSETS:%/offsets.c=$(B)/gen/%-offsets.s)
 	$(Q)sed -nE 's/^.*->([A-Za-z_][A-Za-z0-9_]*) [$$]?(-?[0-9]+).*/%define \1 \2/p' $^ >$@
 	$(Q)[ -s $@ ]
 
+# NASM's dependency files leave out what it finds by -I.
+$(filter $(B)/target/vmx/%.asm.o,$(TARGET_O)): $(if $(OFFSETS),$(B)/gen/offsets.inc)
+
 $(B)/gen/dsdt.h: vm/dsdt.asl
 	$(call say,IASL,$<)
 	@mkdir -p $(@D)
