@@ -174,10 +174,9 @@ _Noreturn void kmain(uint32_t boot_information)
 	log_info("Socle, a hypervisor for Intel VT-x");
 	if (!options_ok)
 		log_error("%s", option_error.text);
-	if (!machine_init_devices(&info, &options, &error)) /* ACPI, APIC, clock, console */
-		fail(&error);
-	start_vmx();   /* capabilities, controls, VMXON */
-	read_config(); /* which VMs the modules describe */
+	machine_init_devices(&info, &options); /* ACPI, APIC, clock, console */
+	start_vmx();			       /* capabilities, controls, VMXON */
+	read_config();			       /* which VMs the modules describe */
 	for (unsigned i = 0; i < config.vms; i++)
 		passed += judge_vm(&config.vm[i]);
 	log_error("%u passed, %u failed", passed, config.vms - passed + config.complaints);

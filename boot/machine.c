@@ -175,12 +175,10 @@ static void init_console_interrupt(void)
 			 UART_ISA_IRQ);
 }
 
-bool machine_init_devices(const struct bootinfo *info, const struct options *options,
-			  struct error *error)
+void machine_init_devices(const struct bootinfo *info, const struct options *options)
 {
 	bool tsc_deadline = !options_without(options, "tsc-deadline");
 
-	(void)error;
 	if (!info->have_rsdp || !acpi_init(info->rsdp, info->rsdp_size))
 		log_warn("ACPI: no sound root table: no console input, no power-off");
 	pic_disable();
@@ -197,7 +195,6 @@ bool machine_init_devices(const struct bootinfo *info, const struct options *opt
 	};
 	lapic_timer_init(host.hz, tsc_deadline);
 	init_console_interrupt();
-	return true;
 }
 
 struct vm_host *machine_host(void)

@@ -14,8 +14,7 @@ bool machine_init_memory(const struct bootinfo *info, struct error *error);
 /* The screen that the boot loader left, as a second log. */
 void machine_init_screen(const struct boot_framebuffer *framebuffer);
 /* ACPI tables, interrupt controllers, clock. */
-bool machine_init_devices(const struct bootinfo *info, const struct options *options,
-			  struct error *error);
+void machine_init_devices(const struct bootinfo *info, const struct options *options);
 /* What VMs need of this machine. Constant after the functions above. */
 struct vm_host *machine_host(void);
 

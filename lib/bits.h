@@ -9,19 +9,17 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 /* Bits hi..lo set, both included; 0 <= lo <= hi <= 63. */
-#define BITS(hi, lo)		      ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
-#define ARRAY_SIZE(a)		      (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)		      ((a) < (b) ? (a) : (b))
-#define MAX(a, b)		      ((a) > (b) ? (a) : (b))
-#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
+#define BITS(hi, lo)  ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
 
-#define KIB			      (UINT64_C(1) << 10)
-#define MIB			      (UINT64_C(1) << 20)
-#define GIB			      (UINT64_C(1) << 30)
+#define KIB	      (UINT64_C(1) << 10)
+#define MIB	      (UINT64_C(1) << 20)
+#define GIB	      (UINT64_C(1) << 30)
 
-#define PAGE_SIZE		      UINT64_C(4096)
-#define PAGE_SIZE_2M		      (2 * MIB)
-#define PAGE_SIZE_1G		      (1 * GIB)
+#define PAGE_SIZE     UINT64_C(4096)
+#define PAGE_SIZE_2M  (2 * MIB)
 
 /* The field hi..lo of value, shifted down to bit 0. */
 static inline uint64_t bits_get(uint64_t value, unsigned hi, unsigned lo)

@@ -8,10 +8,5 @@ _Noreturn void panic_at(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #define panic(...) panic_at(__FILE__, __LINE__, __VA_ARGS__)
-#define assert(condition)                                          \
-	do {                                                       \
-		if (!(condition))                                  \
-			panic("assertion failed: %s", #condition); \
-	} while (0)
 
 #endif

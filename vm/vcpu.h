@@ -45,7 +45,6 @@ struct vcpu {
 	uint64_t mtrr_variable[16];
 	uint64_t misc_enable;
 	uint64_t mcg_status;
-	uint64_t exits; /* in all */
 };
 
 /*

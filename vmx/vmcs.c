@@ -87,11 +87,6 @@ bool vmx_on(uint64_t region)
 	return ok;
 }
 
-void vmx_off(void)
-{
-	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
 bool vmcs_clear(uint64_t vmcs)
 {
 	bool ok;

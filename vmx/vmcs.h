@@ -205,7 +205,6 @@ void vmcs_dump(enum vmcs_group group);
 bool vmx_on(uint64_t region);
 bool vmcs_clear(uint64_t vmcs);
 bool vmcs_load(uint64_t vmcs);
-void vmx_off(void);
 
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
 enum invvpid_type { INVVPID_ADDRESS = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2 };

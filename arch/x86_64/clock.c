@@ -25,8 +25,6 @@ enum { PIT_CHANNEL2 = 0x42, PIT_COMMAND = 0x43, PORT_61 = 0x61 };
 #define PORT_61_SPEAKER	   BIT(1)
 #define PORT_61_OUT2	   BIT(5)
 
-static uint64_t tsc_hz;
-
 static uint64_t hz_from_cpuid(void)
 {
 	struct cpuid ratio;
@@ -80,6 +78,7 @@ static uint64_t hz_from_pit(void)
 
 uint64_t clock_init(void)
 {
+	uint64_t tsc_hz;
 	static const struct {
 		const char *name;
 		uint64_t (*hz)(void);
@@ -100,11 +99,6 @@ uint64_t clock_init(void)
 	tsc_hz = GIB;
 	log_warn("clock: no timer answers (CPUID 15h, PM timer, 8254): TSC taken as %lu kHz",
 		 tsc_hz / 1000);
-	return tsc_hz;
-}
-
-uint64_t clock_hz(void)
-{
 	return tsc_hz;
 }
 

@@ -7,7 +7,6 @@
 
 /* Measures, and says by what. Ticks a second. ACPI tables must have been read. */
 uint64_t clock_init(void);
-uint64_t clock_hz(void);
 /* Seconds since 1970-01-01 UTC by the machine's CMOS clock; 0 when that makes no sense. */
 uint64_t clock_epoch(void);
 
