@@ -8,9 +8,12 @@
 #ifndef ARCH_X86_64_PCPU_H
 #define ARCH_X86_64_PCPU_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/bits.h"
+
+#define PCPU_MAX      32
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
@@ -52,6 +55,10 @@ struct pcpu {
 	struct vmx_vcpu *current;		    /* whose VMCS is current on this CPU */
 	uint64_t vmxon_region;			    /* physical; 0 before VMXON */
 	uint64_t nmis;				    /* host NMIs taken */
+
+	/* The run loop's signs of life, which smp_watchdog of the core before looks at. */
+	volatile uint64_t heartbeat; /* counted up at least every 10 ms while not idle */
+	volatile bool idle;	     /* in HLT: the heartbeat may stand still */
 };
 
 /* Loads GDT, TSS, IDT and GS base of this CPU. The stacks must have been set. */
