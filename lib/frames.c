@@ -22,7 +22,7 @@ static bool insert_range(struct frames *frames, unsigned at, uint64_t start, uin
 	return true;
 }
 
-bool frames_add(struct frames *frames, uint64_t start, uint64_t end)
+static bool add(struct frames *frames, uint64_t start, uint64_t end)
 {
 	unsigned at = 0;
 
@@ -42,7 +42,7 @@ bool frames_add(struct frames *frames, uint64_t start, uint64_t end)
 	return insert_range(frames, at, start, end);
 }
 
-bool frames_remove(struct frames *frames, uint64_t start, uint64_t end)
+static bool take_away(struct frames *frames, uint64_t start, uint64_t end)
 {
 	start = align_down(start, PAGE_SIZE);
 	end = end > UINT64_MAX - PAGE_SIZE ? align_down(UINT64_MAX, PAGE_SIZE)
@@ -77,25 +77,18 @@ static uint64_t fit(const struct frames *frames, unsigned i, uint64_t size, uint
 	return at >= start ? at : FRAMES_NONE;
 }
 
-uint64_t frames_alloc(struct frames *frames, uint64_t size, uint64_t align, uint64_t limit)
+static uint64_t alloc(struct frames *frames, uint64_t size, uint64_t align, uint64_t limit)
 {
-	if (!size || !is_aligned(size, PAGE_SIZE))
-		return FRAMES_NONE;
 	for (unsigned i = frames->count; i-- > 0;) {
 		uint64_t at = fit(frames, i, size, MAX(align, PAGE_SIZE), limit);
 
 		if (at != FRAMES_NONE)
-			return frames_remove(frames, at, at + size) ? at : FRAMES_NONE;
+			return take_away(frames, at, at + size) ? at : FRAMES_NONE;
 	}
 	return FRAMES_NONE;
 }
 
-bool frames_free(struct frames *frames, uint64_t start, uint64_t size)
-{
-	return frames_add(frames, start, start + size);
-}
-
-uint64_t frames_total(const struct frames *frames)
+static uint64_t total(const struct frames *frames)
 {
 	uint64_t sum = 0;
 
@@ -104,16 +97,73 @@ uint64_t frames_total(const struct frames *frames)
 	return sum;
 }
 
-uint64_t frames_largest(const struct frames *frames, uint64_t align)
+static uint64_t largest(const struct frames *frames, uint64_t align)
 {
-	uint64_t largest = 0;
+	uint64_t most = 0;
 
 	for (unsigned i = 0; i < frames->count; i++) {
 		uint64_t start = align_up(frames->range[i].start, align);
 		uint64_t end = align_down(frames->range[i].end, align);
 
 		if (start < end)
-			largest = MAX(largest, end - start);
+			most = MAX(most, end - start);
 	}
-	return largest;
+	return most;
+}
+
+bool frames_add(struct frames *frames, uint64_t start, uint64_t end)
+{
+	bool ok;
+
+	spin_lock(&frames->lock);
+	ok = add(frames, start, end);
+	spin_unlock(&frames->lock);
+	return ok;
+}
+
+bool frames_remove(struct frames *frames, uint64_t start, uint64_t end)
+{
+	bool ok;
+
+	spin_lock(&frames->lock);
+	ok = take_away(frames, start, end);
+	spin_unlock(&frames->lock);
+	return ok;
+}
+
+uint64_t frames_alloc(struct frames *frames, uint64_t size, uint64_t align, uint64_t limit)
+{
+	uint64_t at;
+
+	if (!size || !is_aligned(size, PAGE_SIZE))
+		return FRAMES_NONE;
+	spin_lock(&frames->lock);
+	at = alloc(frames, size, align, limit);
+	spin_unlock(&frames->lock);
+	return at;
+}
+
+bool frames_free(struct frames *frames, uint64_t start, uint64_t size)
+{
+	return frames_add(frames, start, start + size);
+}
+
+uint64_t frames_total(struct frames *frames)
+{
+	uint64_t sum;
+
+	spin_lock(&frames->lock);
+	sum = total(frames);
+	spin_unlock(&frames->lock);
+	return sum;
+}
+
+uint64_t frames_largest(struct frames *frames, uint64_t align)
+{
+	uint64_t most;
+
+	spin_lock(&frames->lock);
+	most = largest(frames, align);
+	spin_unlock(&frames->lock);
+	return most;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The physical memory of the machine as a set of free ranges of page frames. Ranges are few (a
- * firmware map has some dozens) and requests are rare, so a sorted array does; nothing is kept in
- * the memory itself, which may hold anything.
+ * firmware map has some dozens) and requests are rare, so a sorted array under one lock does; nothing
+ * is kept in the memory itself, which may hold anything. All zero is the empty set.
  */
 #ifndef LIB_FRAMES_H
 #define LIB_FRAMES_H
@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/spinlock.h"
+
 #define FRAMES_RANGES_MAX 256
 #define FRAMES_NONE	  UINT64_MAX
 
 struct frames {
+	struct spinlock lock; /* of the rest */
 	unsigned count;
 	struct {
 		uint64_t start; /* bytes, page-aligned */
@@ -38,7 +41,7 @@ uint64_t frames_alloc(struct frames *frames, uint64_t size, uint64_t align, uint
 bool frames_free(struct frames *frames, uint64_t start, uint64_t size);
 
 /* Bytes free in all, and in the largest block at a multiple of `align`. */
-uint64_t frames_total(const struct frames *frames);
-uint64_t frames_largest(const struct frames *frames, uint64_t align);
+uint64_t frames_total(struct frames *frames);
+uint64_t frames_largest(struct frames *frames, uint64_t align);
 
 #endif

@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "lib/bits.h"
@@ -108,10 +110,55 @@ static void test_against_bitmap(void **state)
 	}
 }
 
+#define WORKERS	     4
+#define WORKER_PAGES 64
+
+/* Each takes pages of its own and marks the owner of each; a page given twice is seen. */
+static void *take_pages(void *arg)
+{
+	static unsigned owner[WORKERS * WORKER_PAGES];
+	unsigned taken[WORKER_PAGES], me = (unsigned)(uintptr_t)arg + 1, doubles = 0;
+
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < WORKER_PAGES; i++) {
+			taken[i] =
+				(unsigned)(frames_alloc(&frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX) /
+					   PAGE_SIZE);
+			doubles += __atomic_exchange_n(&owner[taken[i]], me, __ATOMIC_RELAXED) != 0;
+		}
+		sched_yield();
+		for (unsigned i = 0; i < WORKER_PAGES; i++) {
+			doubles += __atomic_exchange_n(&owner[taken[i]], 0, __ATOMIC_RELAXED) != me;
+			frames_free(&frames, taken[i] * PAGE_SIZE, PAGE_SIZE);
+		}
+	}
+	return (void *)(uintptr_t)doubles;
+}
+
+static void test_many_take_at_once(void **state)
+{
+	pthread_t thread[WORKERS];
+	void *doubles;
+
+	(void)state;
+	memset(&frames, 0, sizeof(frames));
+	frames_add(&frames, 0, (uint64_t)WORKERS * WORKER_PAGES * PAGE_SIZE);
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, take_pages, (void *)(uintptr_t)i),
+				 0);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		pthread_join(thread[i], &doubles);
+		assert_null(doubles);
+	}
+	assert_int_equal(frames_total(&frames), WORKERS * WORKER_PAGES * PAGE_SIZE);
+	assert_int_equal(frames.count, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_add_merges),
+		cmocka_unit_test(test_many_take_at_once),
 		cmocka_unit_test(test_cuts_to_pages),
 		cmocka_unit_test(test_alloc_aligned_below_limit),
 		cmocka_unit_test(test_full_table_loses_but_never_doubles),
