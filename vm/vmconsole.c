@@ -4,7 +4,7 @@
  *
  * The byte with index `head` goes where the one `size` before it was, so a reader that got a byte
  * asks afterwards whether head has come that far: if so, the byte may be another. A put is told by
- * a full barrier between publishing head and reading `told`, and a look by one between clearing
+ * a full barrier (FENCE) between publishing head and reading `told`, and a look by one between clearing
  * `told` and reading head: one of the two sees the other.
  */
 #include "vm/vmconsole.h"
@@ -14,6 +14,7 @@
 
 #define LOAD(field)	    __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
 #define STORE(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELEASE)
+#define FENCE(field, value) __atomic_store_n(&(field), value, __ATOMIC_SEQ_CST)
 #define SWAP(field, value)  __atomic_exchange_n(&(field), value, __ATOMIC_SEQ_CST)
 
 void vm_console_init(struct vm_console *console, uint8_t *buffer, uint64_t size)
@@ -28,7 +29,7 @@ bool vm_console_put(struct vm_console *console, uint8_t byte)
 	uint64_t head = console->head;
 
 	STORE(console->buffer[head & (console->size - 1)], byte);
-	SWAP(console->head, head + 1);
+	FENCE(console->head, head + 1);
 	if (!LOAD(console->watched) || LOAD(console->told))
 		return false;
 	return !SWAP(console->told, true);
@@ -38,7 +39,8 @@ static uint64_t room(const struct vm_console *console)
 {
 	uint64_t waiting = LOAD(console->head) - LOAD(console->tail);
 
-	return waiting < console->size ? console->size - waiting : 0;
+	/* One byte less than the ring: see oldest(). */
+	return waiting < console->size - 1 ? console->size - 1 - waiting : 0;
 }
 
 uint64_t vm_console_room(struct vm_console *console)
@@ -48,10 +50,11 @@ uint64_t vm_console_room(struct vm_console *console)
 	if (!LOAD(console->watched))
 		return console->size;
 	free = room(console);
-	/* Said before the last look, so that who makes room afterwards sees it. */
-	if (!free && !LOAD(console->starved))
-		SWAP(console->starved, true);
-	return free;
+	if (free)
+		return free;
+	/* Said before the last look, so that who makes room after that sees it. */
+	FENCE(console->starved, true);
+	return LOAD(console->watched) ? room(console) : console->size;
 }
 
 uint64_t vm_console_bytes(const struct vm_console *console)
@@ -78,12 +81,12 @@ bool vm_console_typed(const struct vm_console *console)
 
 void vm_console_watch(struct vm_console *console, bool watched)
 {
-	SWAP(console->watched, watched);
+	FENCE(console->watched, watched);
 }
 
 void vm_console_look(struct vm_console *console)
 {
-	SWAP(console->told, false);
+	FENCE(console->told, false);
 }
 
 /* The oldest byte that is certainly whole: the one before it may be being written over. */
@@ -118,7 +121,7 @@ size_t vm_console_peek(const struct vm_console *console, uint64_t *at, uint8_t *
 
 bool vm_console_take(struct vm_console *console, uint64_t at)
 {
-	SWAP(console->tail, at);
+	FENCE(console->tail, at);
 	if (!LOAD(console->starved) ||
 	    (LOAD(console->watched) && room(console) < console->size / 4))
 		return false;
