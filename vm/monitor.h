@@ -27,17 +27,24 @@
 /* Where the console goes after a command; for who owns the views. */
 enum monitor_wish { MONITOR_STAY, MONITOR_LEAVE, MONITOR_SHOW_VM, MONITOR_SHOW_ALL };
 
+struct monitor_command;
+
 /* The command that runs; see vm/monitor_command.h. */
 struct monitor_run {
 	const struct monitor_command *command; /* NULL: none */
 	bool json;
-	bool failed;
+	bool failed;  /* and `error` says why */
+	bool waiting; /* for the next refresh */
+	bool ended;   /* its last line is out already */
 	struct error error;
-	unsigned vm, cpu; /* what its argument named */
-	bool all;	  /* it named no VM: all of them */
+	unsigned vm, cpu;		     /* what its argument named */
+	bool all;			     /* it named none: all of them */
+	bool has_level;			     /* a log level was named ... */
+	unsigned level;			     /* ... this one */
+	const struct monitor_command *topic; /* of help; NULL: all */
 	uint64_t address, length;
 	unsigned row, part; /* how far it is */
-	uint64_t at;	    /* a step's own */
+	uint64_t at;	    /* a command's own */
 };
 
 /* What `top` knew at its last look. */

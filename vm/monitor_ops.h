@@ -115,7 +115,7 @@ struct monitor_ops {
 	void (*vm)(void *ctx, unsigned vm, struct monitor_vm *info);
 	/* False: the VM has no such vCPU now. */
 	bool (*vcpu)(void *ctx, unsigned vm, unsigned cpu, struct monitor_vcpu *info);
-	/* The row with that number, from 0; false behind the last one. Rows of count 0 are skipped. */
+	/* Row number `row`, from 0; false behind the last. Those of count 0 are not shown. */
 	bool (*exit)(void *ctx, unsigned vm, unsigned row, struct monitor_exit *info);
 	/* False: `error` says why not. A request that takes time is accepted with true. */
 	bool (*action)(void *ctx, unsigned vm, enum monitor_action action, struct error *error);

@@ -20,14 +20,15 @@
 
 #include "lib/log.h"
 #include "vm/monitor.h"
+#include "vm/mux_line.h"
 #include "vm/vmconsole.h"
 
 #define MUX_VMS_MAX    64
 #define MUX_NAME_MAX   31
-#define MUX_LINE_MAX   240  /* characters of a VM's line that wait to be shown together */
 #define MUX_REPLAY     4096 /* bytes of scroll-back on entering a VM's view */
 #define MUX_BACKLOG    2048 /* bytes of each VM that ALL catches up with */
 #define MUX_BEFORE_LOG 4096
+#define MUX_ROOM_MIN   1024 /* with less room nothing is moved */
 #define MUX_KEY	       0x01 /* Ctrl-A */
 
 struct mux_ops {
@@ -43,21 +44,6 @@ enum mux_kind { MUX_ALL, MUX_VM, MUX_MONITOR };
 struct mux_view {
 	enum mux_kind kind;
 	unsigned vm; /* if MUX_VM */
-};
-
-/* A VM's lines on their way into ALL. */
-struct mux_line {
-	uint8_t text[MUX_LINE_MAX + 4];
-	unsigned length;
-	unsigned column;   /* how far to the left its backspaces may go */
-	bool begun;	   /* the start of this line is on the screen */
-	bool returned;	   /* and the cursor went back to the margin */
-	bool after_cr;	   /* a CR waits for what follows it */
-	uint8_t escape;	   /* within an escape sequence */
-	uint8_t utf8_left; /* bytes that a character still wants */
-	uint8_t utf8_used;
-	uint8_t utf8[4];
-	uint64_t since; /* tick of the last byte */
 };
 
 struct mux_vm {
@@ -84,6 +70,9 @@ struct mux {
 	bool mid_line;	     /* the cursor is not at the margin */
 	unsigned writer;     /* the VM whose line is open in ALL, or MUX_VMS_MAX */
 	bool escapes;	     /* this view showed an escape sequence of a guest */
+	bool plain;	     /* the attributes that a guest set are to be reset */
+	bool hidden;	     /* the monitor's prompt is off the screen */
+	bool hurry;	     /* nothing is held back */
 	bool key;	     /* the last key was Ctrl-A */
 	unsigned told;	     /* the VM that was named as the one that gets keys in ALL; + 1 */
 	bool full;	     /* a VM does not take what is typed ... */
@@ -135,5 +124,11 @@ bool mux_can_input(struct mux *mux, uint64_t now);
 void mux_input(struct mux *mux, uint8_t byte, uint64_t now);
 
 void mux_show(struct mux *mux, struct mux_view view);
+
+/* Whether the cursor is within a line: for who writes past the mux, as a panic does. */
+static inline bool mux_mid_line(const struct mux *mux)
+{
+	return mux->mid_line;
+}
 
 #endif

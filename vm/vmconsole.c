@@ -3,9 +3,9 @@
  * The rings of a VM's console.
  *
  * The byte with index `head` goes where the one `size` before it was, so a reader that got a byte
- * asks afterwards whether head has come that far: if so, the byte may be another. A put is told by
- * a full barrier (FENCE) between publishing head and reading `told`, and a look by one between clearing
- * `told` and reading head: one of the two sees the other.
+ * asks afterwards whether head has come that far: if so, the byte may be another. Between
+ * publishing head and reading `told` a put has a full barrier (FENCE), and so has a look between
+ * clearing `told` and reading head: one of the two sees the other.
  */
 #include "vm/vmconsole.h"
 
