@@ -28,16 +28,16 @@
 /* A VM: its vCPUs share its weight and its cap. Belongs to the caller, who may drop it when all
  * of its entities are out. */
 struct sched_group {
-	uint64_t vtime;	     /* ticks / weight, in a unit of the policy's own; it may wrap */
-	uint64_t carry;	     /* what vtime lacks for being whole */
-	uint64_t inverse;    /* vtime for a tick, as a fixed-point number */
-	uint64_t slice;	     /* vtime of one slice */
-	uint64_t near;	     /* vtime by which two of them count as equal */
-	uint64_t entity_max; /* greatest vtime at which one of its entities was picked, ticks */
-	uint64_t slept;	     /* when its last runnable entity blocked */
-	unsigned entities;   /* that are not out */
-	unsigned runnable;   /* of them: ready or running */
-	unsigned running;    /* of them: on a core */
+	uint64_t vtime;	       /* ticks / weight, in a unit of the policy's own; it may wrap */
+	uint64_t carry;	       /* what vtime lacks for being whole */
+	uint64_t inverse;      /* vtime for a tick, as a fixed-point number */
+	uint64_t slice;	       /* vtime of one slice */
+	uint64_t near;	       /* vtime by which two of them count as equal */
+	uint64_t entity_clock; /* the vtime that the picks of its entities have reached, ticks */
+	uint64_t slept;	       /* when its last runnable entity blocked */
+	unsigned entities;     /* that are not out */
+	unsigned runnable;     /* of them: ready or running */
+	unsigned running;      /* of them: on a core */
 
 	/* The cap: `quota` ticks in each period, 0: none. Ran too long: the budget is negative. */
 	int64_t quota;
@@ -92,7 +92,9 @@ struct sched {
 	struct sched_entity *first, *last; /* the list: who waits longest comes first */
 	uint64_t idle;			   /* mask: cores without current and next */
 	uint64_t told;			   /* mask: busy cores that shall pick and have not yet */
-	uint64_t slice, slice_alone, slice_short, period, starving, forget; /* ticks */
+
+	/* Ticks, all from hz: see sched_init. */
+	uint64_t slice, slice_alone, slice_short, run_min, near, period, starving, forget;
 };
 
 /* cores: 1..SCHED_CORES_MAX. hz: ticks of a second, at least 100,000. */
@@ -145,12 +147,14 @@ struct sched_entity *sched_pick(struct sched *s, unsigned core, uint64_t now, ui
 int sched_push(struct sched *s, uint64_t now);
 
 /* The current one spins (PAUSE loop): at the next sched_pick, which follows, it goes behind all
- * that is ready. */
-void sched_yield(struct sched *s, unsigned core, uint64_t now);
+ * that is ready. (sched_yield is a name of POSIX, and taken where the tests run.) */
+void sched_step_back(struct sched *s, unsigned core, uint64_t now);
 
 /*
- * e was sent an interrupt: when ready, it goes before the others, as far as its VM is ahead of
- * its share by no more than a slice. Returns the core to be told. No effect in other states.
+ * e was sent an interrupt: when ready, it goes before the others as long as its VM is no more than
+ * a slice ahead of its share; so a flood of these gains nothing. A vCPU of the same VM is not
+ * stopped for it: the sender might be that one, and can sched_step_back. Returns the core to be
+ * told. No effect in other states.
  */
 int sched_boost(struct sched *s, struct sched_entity *e, uint64_t now);
 
