@@ -4,6 +4,7 @@
 
 #include "gen/font.h"
 #include "lib/bits.h"
+#include "lib/spinlock.h"
 #include "lib/string.h"
 
 #define TEXT_ATTRIBUTE 0x0700 /* light grey on black */
@@ -11,6 +12,8 @@
 #define PIXELS_MAX     16384
 
 static struct {
+	struct spinlock lock; /* of where the next character goes, and of the picture */
+	bool lock_broken;
 	bool text; /* else pixels */
 	uint8_t *buffer;
 	uint32_t pitch; /* bytes */
@@ -127,6 +130,15 @@ void screen_sink(const char *text, size_t length)
 {
 	if (!screen.buffer)
 		return;
+	if (!screen.lock_broken)
+		spin_lock(&screen.lock);
 	for (size_t i = 0; i < length; i++)
 		put((uint8_t)text[i]);
+	if (!screen.lock_broken)
+		spin_unlock(&screen.lock);
+}
+
+void screen_break_lock(void)
+{
+	screen.lock_broken = true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine's screen as a log: the text buffer of a VGA, or a linear framebuffer drawn with a
- * built-in font. Both scroll upwards; neither is read back by anyone.
+ * built-in font. Both scroll upwards; neither is read back by anyone. Any core may write.
  */
 #ifndef ARCH_X86_64_SCREEN_H
 #define ARCH_X86_64_SCREEN_H
@@ -23,6 +23,9 @@ bool screen_init_text(uint64_t address, uint32_t pitch, uint32_t columns, uint32
 /* Sizes in pixels. */
 bool screen_init_pixels(uint64_t address, uint32_t pitch, uint32_t width, uint32_t height,
 			const struct screen_pixel *pixel);
+
+/* For panic, when all other cores have stopped: whoever has the lock will not give it back. */
+void screen_break_lock(void);
 
 /* A log sink. */
 void screen_sink(const char *text, size_t length);

@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "lib/bits.h"
+#include "lib/spinlock.h"
 
 #define COM1 0x3f8
 
@@ -41,6 +42,8 @@ enum {
 
 /* Free-running indices; the difference is the fill. */
 static struct {
+	struct spinlock lock; /* of rings and registers */
+	bool lock_broken;
 	bool present;
 	bool queued;
 	uint32_t tx_head, tx_tail;
@@ -94,34 +97,66 @@ static void drain_receiver(void)
 	}
 }
 
+/* Whoever runs here has interrupts off, so that uart_irq waits for other cores only. */
+static void lock(void)
+{
+	if (!uart.lock_broken)
+		spin_lock(&uart.lock);
+}
+
+static void unlock(void)
+{
+	if (!uart.lock_broken)
+		spin_unlock(&uart.lock);
+}
+
+void uart_break_lock(void)
+{
+	uart.lock_broken = true;
+}
+
 void uart_set_queued(void)
 {
 	if (!uart.present)
 		return;
+	lock();
 	uart.queued = true;
 	reg_write(UART_IER, IER_RECEIVE | IER_TRANSMIT);
+	unlock();
 }
 
-void uart_flush(void)
+static void flush(void)
 {
-	if (!uart.present)
-		return;
 	while (uart.tx_tail != uart.tx_head)
 		fill_transmitter();
 	while (!(reg_read(UART_LSR) & LSR_IDLE))
 		cpu_pause();
 }
 
+void uart_flush(void)
+{
+	if (!uart.present)
+		return;
+	lock();
+	flush();
+	unlock();
+}
+
 void uart_set_synchronous(void)
 {
+	if (!uart.present)
+		return;
+	lock();
 	uart.queued = false;
-	uart_flush();
+	flush();
+	unlock();
 }
 
 void uart_irq(void)
 {
 	if (!uart.present)
 		return;
+	lock();
 	/*
 	 * Reading IIR clears the transmitter's interrupt if it is the one named; the others clear
 	 * with their cause. The line is edge-triggered: while a cause is left it stays high, and no
@@ -131,12 +166,11 @@ void uart_irq(void)
 		drain_receiver();
 		fill_transmitter();
 	}
+	unlock();
 }
 
-void uart_put(uint8_t byte)
+static void put(uint8_t byte)
 {
-	if (!uart.present)
-		return;
 	while (uart.tx_head - uart.tx_tail == TX_RING)
 		fill_transmitter();
 	uart.tx[uart.tx_head++ % TX_RING] = byte;
@@ -147,31 +181,57 @@ void uart_put(uint8_t byte)
 		fill_transmitter();
 }
 
+void uart_put(uint8_t byte)
+{
+	if (!uart.present)
+		return;
+	lock();
+	put(byte);
+	unlock();
+}
+
 void uart_sink(const char *text, size_t length)
 {
+	if (!uart.present)
+		return;
+	lock();
 	for (size_t i = 0; i < length; i++) {
 		if (text[i] == '\n')
-			uart_put('\r');
-		uart_put((uint8_t)text[i]);
+			put('\r');
+		put((uint8_t)text[i]);
 	}
+	unlock();
 }
 
 size_t uart_room(void)
 {
-	return TX_RING - (uart.tx_head - uart.tx_tail);
+	size_t room;
+
+	lock();
+	room = TX_RING - (uart.tx_head - uart.tx_tail);
+	unlock();
+	return room;
 }
 
 int uart_get(void)
 {
-	return uart.rx_tail == uart.rx_head ? -1 : uart.rx[uart.rx_tail++ % RX_RING];
+	int byte;
+
+	lock();
+	byte = uart.rx_tail == uart.rx_head ? -1 : uart.rx[uart.rx_tail++ % RX_RING];
+	unlock();
+	return byte;
 }
 
 bool uart_waiting(void)
 {
-	return uart.rx_tail != uart.rx_head;
+	return __atomic_load_n(&uart.rx_tail, __ATOMIC_RELAXED) !=
+	       __atomic_load_n(&uart.rx_head, __ATOMIC_RELAXED);
 }
 
 void uart_drop_input(void)
 {
+	lock();
 	uart.rx_tail = uart.rx_head;
+	unlock();
 }

@@ -2,7 +2,8 @@
 /*
  * The machine's first serial port (16550, COM1): the console. Output goes through a ring that the
  * transmitter's interrupt drains, so that a guest does not wait for the line; before interrupts
- * work, and in a panic, it is written at once. Datasheet: National Semiconductor PC16550D.
+ * work, and in a panic, it is written at once. Any core may call these, with interrupts off; a call
+ * of uart_sink is not mixed with others. Datasheet: National Semiconductor PC16550D.
  */
 #ifndef ARCH_X86_64_UART_H
 #define ARCH_X86_64_UART_H
@@ -19,6 +20,8 @@ bool uart_init(void);
 void uart_set_queued(void);
 /* From now on each byte is sent before the call returns; sends what is queued first. */
 void uart_set_synchronous(void);
+/* For panic, when all other cores have stopped: whoever has the lock will not give it back. */
+void uart_break_lock(void);
 /* Moves bytes between rings and FIFOs. */
 void uart_irq(void);
 
