@@ -11,10 +11,13 @@
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/screen.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/traps.h"
 #include "arch/x86_64/uart.h"
+#include "boot/low_page.h"
 #include "lib/log.h"
 #include "lib/mtrr.h"
+#include "lib/panic.h"
 #include "lib/string.h"
 #include "lib/x86.h"
 
@@ -23,6 +26,8 @@
 #define VGA_END		  0xC0000
 #define MTRRCAP_VCNT(cap) bits_get(cap, 7, 0)
 #define CPUID_1_EDX_MTRR  BIT(12)
+#define BDA_EBDA_SEGMENT  0x40E
+#define FAULT_TSC_ERROR	  1000000
 #define CANONICAL_LIMIT	  BIT(46) /* the identity map lies in the lower half */
 
 extern const uint8_t image_start[], text_end[], rodata_end[], image_end[];
@@ -30,6 +35,7 @@ extern const uint8_t image_start[], text_end[], rodata_end[], image_end[];
 static struct frames frames;
 static struct mtrr mtrr;
 static struct vm_host host;
+static uint64_t low_page;
 static bool mid_line; /* a guest's last byte on the console was no newline */
 
 static void console_put_byte(uint8_t byte)
@@ -83,8 +89,6 @@ static void keep_ours(const struct bootinfo *info)
 
 static bool map_memory(const struct bootinfo *info)
 {
-	const struct pcpu *pcpu = pcpu_self();
-	uint64_t guard = (uint64_t)pcpu->stack->guard;
 	bool ok = true;
 
 	for (unsigned i = 0; i < info->memories; i++)
@@ -96,14 +100,7 @@ static bool map_memory(const struct bootinfo *info)
 	ok &= paging_set((uint64_t)text_end, (uint64_t)rodata_end, PAGING_RO);
 	ok &= paging_set((uint64_t)rodata_end, (uint64_t)image_end, PAGING_RW);
 	ok &= paging_set(0, PAGE_SIZE, PAGING_NONE);
-	ok &= paging_set(guard, guard + PAGE_SIZE, PAGING_NONE);
-	for (unsigned i = 1; i < IST_COUNT; i++) {
-		guard = (uint64_t)pcpu->ist_stack[i]->guard;
-		ok &= paging_set(guard, guard + PAGE_SIZE, PAGING_NONE);
-	}
-	if (lapic_page())
-		ok &= paging_map_device(lapic_page(), PAGE_SIZE);
-	return ok;
+	return ok && pcpu_guard_stacks(pcpu_self());
 }
 
 static void read_mtrrs(void)
@@ -123,8 +120,19 @@ static enum memory_type memory_type(uint64_t start, uint64_t end)
 	return mtrr_type(&mtrr, start, end);
 }
 
+/* In assembly because C has no objects in page 0. */
+static uint16_t ebda_segment(void)
+{
+	uint16_t segment;
+
+	__asm__ volatile("movw %c1, %0" : "=r"(segment) : "i"(BDA_EBDA_SEGMENT));
+	return segment;
+}
+
 bool machine_init_memory(const struct bootinfo *info, struct error *error)
 {
+	/* The last look at page 0. */
+	low_page = low_page_find(info, ebda_segment());
 	find_memory(info);
 	keep_ours(info);
 	paging_init(&frames);
@@ -182,6 +190,8 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 	if (!info->have_rsdp || !acpi_init(info->rsdp, info->rsdp_size))
 		log_warn("ACPI: no sound root table: no console input, no power-off");
 	pic_disable();
+	if (!lapic_choose(!options_without(options, "x2apic")))
+		panic("no memory to map the local APIC");
 	lapic_init();
 	boot_pcpu.apic_id = lapic_id();
 	host = (struct vm_host){
@@ -195,6 +205,22 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 	};
 	lapic_timer_init(host.hz, tsc_deadline);
 	init_console_interrupt();
+}
+
+void machine_start_cores(const struct options *options)
+{
+	const struct smp_config config = {
+		.trampoline = low_page,
+		.hz = host.hz,
+		.limit = options->cores,
+		.without_tsc_adjust = options_without(options, "tsc-adjust"),
+		.dead = options->fault == FAULT_DEAD || options->fault == FAULT_LATE ? 1 : 0,
+		.late = options->fault == FAULT_LATE,
+		.mtrr_error = options->fault == FAULT_MTRR,
+		.tsc_error = options->fault == FAULT_TSC ? FAULT_TSC_ERROR : 0,
+	};
+
+	smp_start(&frames, &config);
 }
 
 struct vm_host *machine_host(void)

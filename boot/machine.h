@@ -15,6 +15,8 @@ bool machine_init_memory(const struct bootinfo *info, struct error *error);
 void machine_init_screen(const struct boot_framebuffer *framebuffer);
 /* ACPI tables, interrupt controllers, clock. */
 void machine_init_devices(const struct bootinfo *info, const struct options *options);
+/* All other cores, as far as they start; they wait until smp_run_others. */
+void machine_start_cores(const struct options *options);
 /* What VMs need of this machine. Constant after the functions above. */
 struct vm_host *machine_host(void);
 

@@ -6,6 +6,7 @@
 
 #include "lib/bits.h"
 #include "lib/format.h"
+#include "lib/parse.h"
 #include "lib/string.h"
 
 static bool parse_at_end(struct options *options, const char *value)
@@ -16,6 +17,36 @@ static bool parse_at_end(struct options *options, const char *value)
 	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
 		if (strcmp(value, words[i]) == 0) {
 			options->at_end = (enum at_end)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_cores(struct options *options, const char *value)
+{
+	uint64_t cores;
+
+	if (!text_number(text_from(value, strlen(value)), CORES_MAX, &cores) || !cores)
+		return false;
+	options->cores = (unsigned)cores;
+	return true;
+}
+
+static bool parse_fault(struct options *options, const char *value)
+{
+	static const char *const words[] = {[FAULT_HANG] = "hang",
+					    [FAULT_PANIC] = "panic-ap",
+					    [FAULT_PANIC_ALL] = "panic-all",
+					    [FAULT_DEAD] = "dead-ap",
+					    [FAULT_LATE] = "late-ap",
+					    [FAULT_MTRR] = "mtrr",
+					    [FAULT_TSC] = "tsc",
+					    [FAULT_CALLS] = "calls"};
+
+	for (unsigned i = FAULT_HANG; i < ARRAY_SIZE(words); i++) {
+		if (strcmp(value, words[i]) == 0) {
+			options->fault = (enum fault)i;
 			return true;
 		}
 	}
@@ -37,8 +68,20 @@ static bool parse_option(struct options *options, const char *key, const char *v
 		format(options->without, sizeof(options->without), "%s", value);
 		return true;
 	}
+	if (strcmp(key, "cores") == 0)
+		return parse_cores(options, value) ||
+		       error_set(error, "boot option cores=%s: want a number from 1 to %u", value,
+				 CORES_MAX);
+	if (strcmp(key, "fault") == 0)
+		return parse_fault(options, value) ||
+		       error_set(error,
+				 "boot option fault=%s: hang, panic-ap, panic-all, calls, "
+				 "dead-ap, late-ap, mtrr or tsc is right",
+				 value);
 	return error_set(error,
-			 "boot option %s: unknown; known are at-end=, log= and without=", key);
+			 "boot option %s: unknown; known are at-end=, cores=, fault=, log= and "
+			 "without=",
+			 key);
 }
 
 bool options_parse(struct options *options, const char *cmdline, struct error *error)

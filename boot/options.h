@@ -8,11 +8,28 @@
 #include "lib/error.h"
 #include "lib/log.h"
 
+#define CORES_MAX 32 /* the most that Socle uses */
+
 enum at_end { AT_END_WAIT, AT_END_POWEROFF, AT_END_REBOOT };
+
+/* Faults made on purpose, to see them dealt with: boot/fault.c. */
+enum fault {
+	FAULT_NONE,
+	FAULT_HANG,
+	FAULT_PANIC,
+	FAULT_PANIC_ALL,
+	FAULT_CALLS,
+	FAULT_DEAD, /* from here on while the cores start */
+	FAULT_LATE,
+	FAULT_MTRR,
+	FAULT_TSC
+};
 
 struct options {
 	enum at_end at_end;
 	enum log_level log;
+	unsigned cores; /* use so many at most; 0: all */
+	enum fault fault;
 	char without[160]; /* CPU features to do without: see vmx_caps_init */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The physical memory of the machine as a set of free ranges of page frames. Ranges are few (a
- * firmware map has some dozens) and requests are rare, so a sorted array under one lock does; nothing
- * is kept in the memory itself, which may hold anything. All zero is the empty set.
+ * firmware map has some dozens) and requests are rare, so a sorted array under one lock does;
+ * nothing is kept in the memory itself, which may hold anything. All zero is the empty set.
  */
 #ifndef LIB_FRAMES_H
 #define LIB_FRAMES_H

@@ -83,6 +83,13 @@ static void read_capabilities(void)
 }
 
 /* Takes the words of the list out of the allowed-1 settings, as if the CPU lacked them. */
+/* What others than VT-x do without: boot/machine.c. */
+static bool is_of_the_board(const char *word)
+{
+	return strcmp(word, "tsc-deadline") == 0 || strcmp(word, "tsc-adjust") == 0 ||
+	       strcmp(word, "x2apic") == 0;
+}
+
 static bool apply_without(const char *list, struct error *error)
 {
 	while (*list) {
@@ -101,12 +108,12 @@ static bool apply_without(const char *list, struct error *error)
 			caps.ept_vpid &= ~EPT_CAP_DIRTY;
 		else if (control_parse_wanted(word, &control, &bit))
 			caps.capability[control] &= ~((uint64_t)bit << 32);
-		else if (strcmp(word, "tsc-deadline") != 0)
+		else if (!is_of_the_board(word))
 			return error_set(error,
 					 "boot option without=%s: names no feature that Socle can "
 					 "do without; these are: preemption-timer tpr-shadow vpid "
 					 "rdtscp invpcid wbinvd-exiting 1g-pages ept-dirty "
-					 "tsc-deadline",
+					 "tsc-deadline tsc-adjust x2apic",
 					 word);
 	}
 	return true;

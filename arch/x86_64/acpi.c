@@ -223,6 +223,12 @@ bool acpi_ioapic(uint32_t gsi, uint64_t *address, uint32_t *gsi_base)
 	return true;
 }
 
+const void *acpi_madt(size_t *size)
+{
+	*size = acpi.madt ? acpi.madt->header.length : 0;
+	return acpi.madt;
+}
+
 uint16_t acpi_pm_timer(void)
 {
 	return acpi.fadt && acpi.fadt->pm_timer_length == 4 ? (uint16_t)acpi.fadt->pm_timer : 0;

@@ -41,6 +41,9 @@ struct acpi_irq acpi_isa_irq(uint8_t irq);
 /* The IOAPIC that has `gsi`: its physical address and first GSI. False when there is none. */
 bool acpi_ioapic(uint32_t gsi, uint64_t *address, uint32_t *gsi_base);
 
+/* The MADT as bytes, header included; NULL when there is none. */
+const void *acpi_madt(size_t *size);
+
 /* PM timer's port, 0 when there is none. It counts at 3.579545 MHz, 24 bits at least. */
 uint16_t acpi_pm_timer(void);
 

@@ -6,6 +6,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "lib/bits.h"
+#include "lib/spinlock.h"
 #include "lib/string.h"
 #include "lib/x86.h"
 
@@ -33,6 +34,8 @@ static struct {
 	uint64_t root;
 	uint64_t table_limit;
 	unsigned largest_level; /* 2: 2 MiB pages, 3: 1 GiB pages */
+	uint64_t cr4;
+	struct spinlock lock; /* of the tables */
 } paging;
 
 static uint64_t entry_flags(enum paging_access access)
@@ -118,7 +121,7 @@ static uint64_t set_one(uint64_t address, uint64_t end, uint64_t flags)
 	}
 }
 
-bool paging_set(uint64_t start, uint64_t end, enum paging_access access)
+static bool set(uint64_t start, uint64_t end, enum paging_access access)
 {
 	uint64_t flags = entry_flags(access);
 	uint64_t address = align_down(start, PAGE_SIZE), size;
@@ -131,6 +134,16 @@ bool paging_set(uint64_t start, uint64_t end, enum paging_access access)
 		__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 	}
 	return true;
+}
+
+bool paging_set(uint64_t start, uint64_t end, enum paging_access access)
+{
+	bool ok;
+
+	spin_lock(&paging.lock);
+	ok = set(start, end, access);
+	spin_unlock(&paging.lock);
+	return ok;
 }
 
 /* The entry that maps `address`, 0 when none does. */
@@ -149,13 +162,16 @@ static uint64_t lookup(uint64_t address)
 
 static bool map_missing(uint64_t start, uint64_t size, enum paging_access access)
 {
+	bool ok = true;
+
 	/* The identity map stays in the lower canonical half, 47 bits. */
 	if (!range_within(start, size, BIT(47)))
 		return false;
-	for (uint64_t at = align_down(start, PAGE_SIZE); at < start + size; at += PAGE_SIZE)
-		if (!lookup(at) && !paging_set(at, at + PAGE_SIZE, access))
-			return false;
-	return true;
+	spin_lock(&paging.lock);
+	for (uint64_t at = align_down(start, PAGE_SIZE); ok && at < start + size; at += PAGE_SIZE)
+		ok = lookup(at) || set(at, at + PAGE_SIZE, access);
+	spin_unlock(&paging.lock);
+	return ok;
 }
 
 bool paging_map_device(uint64_t start, uint64_t size)
@@ -181,8 +197,19 @@ void paging_activate(void)
 		cr4 |= CR4_SMAP;
 	if (leaf7.ecx & CPUID_7_ECX_UMIP)
 		cr4 |= CR4_UMIP;
-	write_cr3(paging.root);
-	write_cr4(cr4);
-	write_cr0(CR0_PE | CR0_MP | CR0_NE | CR0_ET | CR0_WP | CR0_PG);
+	paging.cr4 = cr4;
+	paging_activate_other();
 	paging.table_limit = UINT64_MAX;
+}
+
+void paging_activate_other(void)
+{
+	write_cr3(paging.root);
+	write_cr4(paging.cr4);
+	write_cr0(CR0_PE | CR0_MP | CR0_NE | CR0_ET | CR0_WP | CR0_PG);
+}
+
+uint64_t paging_root(void)
+{
+	return paging.root;
 }

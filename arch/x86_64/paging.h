@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Socle's own page tables: one identity map. RAM is read-write and no-execute, our text
- * read-execute, our constants read-only; page 0 and the page under each stack are not there.
+ * read-execute, our constants read-only; page 0 and the page under each stack are not there. All
+ * CPUs run on them. Changes are under a lock, and other CPUs go on with what their TLBs hold: with
+ * several CPUs up, pages may be added, but none taken away.
  * Intel SDM volume 3, "4-Level Paging and 5-Level Paging".
  */
 #ifndef ARCH_X86_64_PAGING_H
@@ -30,6 +32,10 @@ void paging_init(struct frames *frames);
 bool paging_set(uint64_t start, uint64_t end, enum paging_access access);
 /* Turns on the tables, write protection, and SMEP, SMAP and UMIP where the CPU has them. */
 void paging_activate(void);
+/* The same on another CPU, which is on the tables already. */
+void paging_activate_other(void);
+/* What CR3 holds on all CPUs; below 4 GiB. */
+uint64_t paging_root(void);
 
 /* Device registers and firmware tables, mapped unless RAM already covers them. */
 bool paging_map_device(uint64_t start, uint64_t size);

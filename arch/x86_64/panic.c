@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Panic: cause, place, registers and a backtrace with symbols, then the CPU stops. */
+/* Panic: cause, place, registers and a backtrace with symbols, then all CPUs stop. */
 #include "arch/x86_64/panic.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/ksyms.h"
 #include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/screen.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/uart.h"
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/panic.h"
 #include "lib/x86.h"
-
-#define BACKTRACE_MAX 24
-
-extern const uint8_t image_start[], text_end[], image_end[];
 
 static const char *const exception_names[] = {
 	"#DE divide error",
@@ -44,37 +42,12 @@ static const char *const exception_names[] = {
 	"#CP control protection",
 };
 
-static void print_address(const char *what, uint64_t address)
-{
-	uint64_t offset;
-	const char *name = ksyms_find(address, &offset);
-
-	if (name)
-		log_error("%s %016lx %s+0x%lx", what, address, name, offset);
-	else
-		log_error("%s %016lx", what, address);
-}
-
-/* The boot CPU's stacks are inside the image: a frame outside it ends the walk. */
-static bool is_frame(uint64_t frame)
-{
-	return is_aligned(frame, 8) && frame >= (uint64_t)text_end &&
-	       frame < (uint64_t)image_end - 16;
-}
-
 static void print_backtrace(uint64_t frame)
 {
-	for (unsigned i = 0; i < BACKTRACE_MAX && is_frame(frame); i++) {
-		const uint64_t *at = (const uint64_t *)frame;
+	struct backtrace trace;
 
-		if (at[1] < (uint64_t)image_start || at[1] >= (uint64_t)text_end)
-			return;
-		print_address("  called from", at[1]);
-		/* Frames grow upwards; anything else is a broken chain. */
-		if (at[0] <= frame)
-			return;
-		frame = at[0];
-	}
+	backtrace_take(&trace, pcpu_self(), frame);
+	backtrace_print(&trace);
 }
 
 static void print_control_registers(void)
@@ -92,16 +65,27 @@ static void print_registers(const struct trap_frame *f)
 	log_error("  cs %04lx ss %04lx rflags %016lx", f->cs, f->ss, f->rflags);
 }
 
-/* A fault while panicking must not start over. */
+/*
+ * One core panics, and the others stop before it says a word. A fault while panicking must not
+ * start over; a core that panics meanwhile counts as stopped.
+ */
 static void enter_panic(void)
 {
-	static bool panicking;
+	static struct pcpu *panicking;
+	struct pcpu *self = pcpu_self(), *nobody = NULL;
 
 	irq_disable();
-	uart_set_synchronous();
-	if (panicking)
+	if (!__atomic_compare_exchange_n(&panicking, &nobody, self, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		__atomic_store_n(&self->stopped, true, __ATOMIC_RELEASE);
 		cpu_halt_forever();
-	panicking = true;
+	}
+	smp_stop_others();
+	/* A stopped core may hold them. */
+	screen_break_lock();
+	uart_break_lock();
+	uart_set_synchronous();
+	log_panic();
 }
 
 _Noreturn void panic_trap(const struct trap_frame *frame)
@@ -113,7 +97,7 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
 	enter_panic();
 	log_error("panic: CPU %u: %s, vector %lu, error code 0x%lx", pcpu_self()->id, name,
 		  frame->vector, frame->error_code);
-	print_address("  at", frame->rip);
+	backtrace_print_address("  at", frame->rip);
 	print_registers(frame);
 	print_control_registers();
 	print_backtrace(frame->rbp);

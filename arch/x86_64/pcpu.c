@@ -3,7 +3,9 @@
 #include "arch/x86_64/pcpu.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/paging.h"
 #include "arch/x86_64/traps.h"
+#include "lib/string.h"
 #include "lib/x86.h"
 
 #define GDT_CODE64	  0x00af9b000000ffffULL
@@ -22,6 +24,60 @@ _Static_assert(sizeof(struct guarded_stack) == 4096 + 4 * 4096, "boot_stack_top 
 static uint64_t stack_top(const struct guarded_stack *stack)
 {
 	return (uint64_t)(stack + 1);
+}
+
+static bool is_on(const struct guarded_stack *stack, uint64_t address, uint64_t size)
+{
+	return stack && address >= (uint64_t)stack->bytes &&
+	       range_within(address - (uint64_t)stack->bytes, size, STACK_SIZE);
+}
+
+bool pcpu_has_on_stack(const struct pcpu *pcpu, uint64_t address, uint64_t size)
+{
+	bool on = is_on(pcpu->stack, address, size);
+
+	for (unsigned i = 1; i < IST_COUNT; i++)
+		on |= is_on(pcpu->ist_stack[i], address, size);
+	return on;
+}
+
+uint64_t pcpu_stack_top(const struct pcpu *pcpu)
+{
+	return stack_top(pcpu->stack);
+}
+
+static bool guard(const struct guarded_stack *stack)
+{
+	uint64_t start = (uint64_t)stack->guard;
+
+	return paging_set(start, start + sizeof(stack->guard), PAGING_NONE);
+}
+
+bool pcpu_guard_stacks(const struct pcpu *pcpu)
+{
+	bool ok = guard(pcpu->stack);
+
+	for (unsigned i = 1; i < IST_COUNT; i++)
+		ok &= guard(pcpu->ist_stack[i]);
+	return ok;
+}
+
+struct pcpu *pcpu_create(struct frames *frames, uint32_t apic_id)
+{
+	const uint64_t own = align_up(sizeof(struct pcpu), PAGE_SIZE);
+	const uint64_t size = own + IST_COUNT * sizeof(struct guarded_stack);
+	uint64_t at = frames_alloc(frames, size, PAGE_SIZE, UINT64_MAX);
+	struct guarded_stack *stacks = (struct guarded_stack *)(at + own);
+	struct pcpu *pcpu = (struct pcpu *)at;
+
+	if (at == FRAMES_NONE)
+		return NULL;
+	memset(pcpu, 0, size);
+	pcpu->apic_id = apic_id;
+	pcpu->stack = &stacks[IST_NONE];
+	for (unsigned i = 1; i < IST_COUNT; i++)
+		pcpu->ist_stack[i] = &stacks[i];
+	return pcpu_guard_stacks(pcpu) ? pcpu : NULL;
 }
 
 static void set_tss_descriptor(struct pcpu *pcpu)

@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/x86_64/backtrace.h"
 #include "lib/bits.h"
+#include "lib/frames.h"
 
 #define PCPU_MAX      32
 
@@ -43,6 +45,14 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 104, "64-bit TSS");
 
 struct vmx_vcpu;
+struct smp_request;
+
+enum pcpu_state {
+	PCPU_AWAITED,  /* by the boot CPU, for it has been started */
+	PCPU_ARRIVED,  /* set up; its TSC is being compared */
+	PCPU_ACCEPTED, /* one of those that pcpu_of gives */
+	PCPU_LEFT_OUT, /* to halt for good */
+};
 
 struct pcpu {
 	struct pcpu *self; /* at GS:0 */
@@ -59,6 +69,31 @@ struct pcpu {
 	/* The run loop's signs of life, which smp_watchdog of the core before looks at. */
 	volatile uint64_t heartbeat; /* counted up at least every 10 ms while not idle */
 	volatile bool idle;	     /* in HLT: the heartbeat may stand still */
+	/* What this core's smp_watchdog has seen of the next core. */
+	struct {
+		uint64_t heartbeat;
+		uint64_t since; /* TSC; it stands still since then */
+		bool reported;
+	} watch;
+
+	/* What other cores want of this one: smp.c. */
+	unsigned state;		   /* enum pcpu_state */
+	struct smp_request *calls; /* newest first */
+	uint32_t nmi_wants;
+	bool stopped; /* it halts for good */
+	bool had_other_mtrrs;
+	struct {
+		bool done;
+		bool in_guest;
+		uint64_t rip;
+		struct backtrace trace;
+	} where; /* filled by its NMI handler */
+	struct {
+		uint64_t asked; /* number of the round */
+		uint64_t answered;
+		uint64_t tsc;
+		int64_t correction;
+	} __attribute__((aligned(64))) tsc;
 };
 
 /* Loads GDT, TSS, IDT and GS base of this CPU. The stacks must have been set. */
@@ -71,6 +106,15 @@ static inline struct pcpu *pcpu_self(void)
 	__asm__ volatile("mov %%gs:0, %0" : "=r"(self));
 	return self;
 }
+
+/* Whether [address, address + size) is on one of the stacks. */
+bool pcpu_has_on_stack(const struct pcpu *pcpu, uint64_t address, uint64_t size);
+/* The first value of RSP. */
+uint64_t pcpu_stack_top(const struct pcpu *pcpu);
+/* Takes the pages under the stacks out of the page tables. False: no memory for that. */
+bool pcpu_guard_stacks(const struct pcpu *pcpu);
+/* A struct with stacks for another core. NULL when there is no memory. */
+struct pcpu *pcpu_create(struct frames *frames, uint32_t apic_id);
 
 extern struct pcpu boot_pcpu;
 /* Sets up the boot CPU's struct over its static stacks and loads it. */

@@ -20,7 +20,12 @@ struct smp_config {
 	uint64_t trampoline; /* a page of RAM below 1 MiB that nobody uses, or TRAMPOLINE_NONE */
 	uint64_t hz;	     /* of the TSC */
 	unsigned limit;	     /* use so many cores at most; 0: all */
-	unsigned dead;	     /* for tests: the core that gets no SIPI; 0: none */
+	bool without_tsc_adjust;
+	/* For tests: */
+	unsigned dead;	   /* the core that gets no startup IPI; 0: none */
+	bool late;	   /* it gets one when it has been given up */
+	bool mtrr_error;   /* cores come with MTRRs off */
+	int64_t tsc_error; /* added to the TSC of each core but the boot CPU */
 };
 
 /*
@@ -60,7 +65,7 @@ void smp_serve_calls(void);
  */
 void smp_watchdog(uint64_t now);
 
-/* An NMI came to this core; where it was, if in the host: `frame`, or NULL for 'in a guest'. */
+/* An NMI came to this core, there. Takes no lock and prints nothing. */
 struct trap_frame;
 void smp_nmi(const struct trap_frame *frame);
 

@@ -6,6 +6,7 @@
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/panic.h"
 #include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/smp.h"
 #include "lib/x86.h"
 
 #define GATE_INTERRUPT 0x8e /* present, DPL 0, 64-bit interrupt gate */
@@ -98,6 +99,7 @@ void traps_dispatch(const struct trap_frame *frame)
 	}
 	if (frame->vector == VECTOR_NMI) {
 		pcpu_self()->nmis++;
+		smp_nmi(frame);
 		return;
 	}
 	if (!recover(frame))

@@ -12,6 +12,8 @@
 /* Vectors of the host's own interrupts; below 0x20 are exceptions. */
 #define VECTOR_TIMER	0x40
 #define VECTOR_UART	0x41
+#define VECTOR_KICK	0x42 /* does nothing: ends HLT, and a guest's turn */
+#define VECTOR_CALL	0x43
 #define VECTOR_SPURIOUS 0xff
 
 /* As traps.asm pushes it, lowest address first. */

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What Socle decides about its host by pure functions: controls, MTRRs, boot options, the log. */
+/* What Socle decides about its host by pure functions: controls, MTRRs, options, CPUs, the log. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "arch/x86_64/madt.h"
+#include "arch/x86_64/tsc_bounds.h"
+#include "boot/low_page.h"
 #include "boot/options.h"
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -128,6 +132,228 @@ static void test_options(void **state)
 	assert_false(options_parse(&options, "at-end", &error));
 }
 
+static void test_options_of_cores(void **state)
+{
+	static const char *const bad[] = {"cores=0",   "cores=33",   "cores=-1",
+					  "cores=two", "cores",	     "cores=2x",
+					  "fault=",    "fault=none", "fault=hang2"};
+	struct options options;
+	struct error error;
+
+	(void)state;
+	assert_true(options_parse(&options, "log=info", &error));
+	assert_int_equal(options.cores, 0);
+	assert_int_equal(options.fault, FAULT_NONE);
+	assert_true(options_parse(&options, "cores=32 fault=hang", &error));
+	assert_int_equal(options.cores, 32);
+	assert_int_equal(options.fault, FAULT_HANG);
+	assert_true(options_parse(&options, "fault=dead-ap", &error));
+	assert_int_equal(options.fault, FAULT_DEAD);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_false(options_parse(&options, bad[i], &error));
+		assert_non_null(strstr(error.text, bad[i]));
+		assert_int_equal(options.cores, 0);
+		assert_int_equal(options.fault, FAULT_NONE);
+	}
+}
+
+#define MADT_HEADER 44
+
+/* A MADT that is built entry by entry; exactly as long as it is, so that a read past it is seen. */
+static uint8_t *madt;
+static size_t madt_size;
+static unsigned warnings;
+
+static void madt_begin(void)
+{
+	free(madt);
+	madt = calloc(1, MADT_HEADER);
+	madt_size = MADT_HEADER;
+	assert_non_null(madt);
+}
+
+static void madt_add(const void *entry, size_t size)
+{
+	madt = realloc(madt, madt_size + size);
+	assert_non_null(madt);
+	memcpy(madt + madt_size, entry, size);
+	madt_size += size;
+}
+
+static void madt_add_xapic(uint8_t id, uint8_t flags)
+{
+	madt_add((const uint8_t[]){0, 8, 77, id, flags, 0, 0, 0}, 8);
+}
+
+static void madt_add_x2apic(uint32_t id, uint8_t flags)
+{
+	madt_add((const uint8_t[]){9, 16, 0, 0, (uint8_t)id, (uint8_t)(id >> 8),
+				   (uint8_t)(id >> 16), (uint8_t)(id >> 24), flags, 0, 0, 0, 0, 0,
+				   0, 0},
+		 16);
+}
+
+static void count_warning(const char *text, size_t length)
+{
+	(void)text;
+	(void)length;
+	warnings++;
+}
+
+/* The log has no way to take a sink off, so this comes after the log's own test. */
+static int count_warnings(void **state)
+{
+	(void)state;
+	return log_add_sink(count_warning) ? 0 : -1;
+}
+
+static struct madt_cpus madt_end(uint32_t boot_id)
+{
+	struct madt_cpus cpus;
+
+	warnings = 0;
+	madt_read_cpus(madt, madt_size, boot_id, &cpus);
+	return cpus;
+}
+
+static void test_madt_lists_cpus(void **state)
+{
+	struct madt_cpus cpus;
+
+	(void)state;
+	madt_begin();
+	madt_add_xapic(2, 1);
+	madt_add((const uint8_t[]){1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12); /* an IOAPIC */
+	madt_add_xapic(4, 1); /* the boot CPU */
+	madt_add_xapic(6, 0); /* unusable */
+	madt_add_xapic(8, 2); /* may come later */
+	madt_add_xapic(10, 3);
+	madt_add_xapic(255, 1); /* addresses all */
+	madt_add_x2apic(0x12345, 1);
+	madt_add_x2apic(UINT32_MAX, 1);
+	cpus = madt_end(4);
+	assert_int_equal(cpus.count, 4);
+	assert_int_equal(cpus.apic_id[0], 4);
+	assert_int_equal(cpus.apic_id[1], 2);
+	assert_int_equal(cpus.apic_id[2], 10);
+	assert_int_equal(cpus.apic_id[3], 0x12345);
+	assert_int_equal(cpus.offline, 1);
+	assert_int_equal(cpus.unusable, 1);
+	assert_int_equal(cpus.duplicates, 0);
+	assert_int_equal(warnings, 0);
+}
+
+static void test_madt_of_a_liar(void **state)
+{
+	struct madt_cpus cpus;
+
+	(void)state;
+	madt_begin();
+	for (unsigned i = 0; i < 40; i++)
+		madt_add_xapic((uint8_t)(i + 1), 1);
+	for (unsigned i = 0; i < 1000; i++)
+		madt_add_xapic(3, 1);
+	madt_add_x2apic(0, 1);
+	madt_add_xapic(0, 1);
+	cpus = madt_end(0);
+	/* The boot CPU has its place although it is listed last; listed twice is once too often. */
+	assert_int_equal(cpus.count, MADT_CPUS_MAX);
+	assert_int_equal(cpus.apic_id[0], 0);
+	assert_int_equal(cpus.apic_id[31], 31);
+	assert_int_equal(cpus.beyond, 9);
+	assert_int_equal(cpus.duplicates, 1001);
+	/* Each is named, but not a thousand times. */
+	assert_in_range(warnings, 16, 20);
+}
+
+static void test_madt_damaged(void **state)
+{
+	static const uint8_t bad[][4] = {{0, 0}, {0, 1}, {0, 9}, {9, 255}, {0, 4, 1, 9}};
+	struct madt_cpus cpus;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		madt_begin();
+		madt_add_xapic(0, 1);
+		madt_add_xapic(1, 1);
+		madt_add(bad[i], sizeof(bad[i]));
+		cpus = madt_end(0);
+		assert_true(cpus.damaged);
+		assert_int_equal(cpus.count, 2);
+		assert_int_equal(warnings, 1);
+	}
+	/* Cut off at each byte: never read past the end. */
+	for (size_t size = 0; size < madt_size; size++) {
+		uint8_t *cut = malloc(size ? size : 1);
+
+		assert_non_null(cut);
+		memcpy(cut, madt, size);
+		madt_read_cpus(cut, size, 0, &cpus);
+		assert_true(cpus.count <= 2);
+		free(cut);
+	}
+	free(madt);
+	madt = NULL;
+}
+
+static void test_low_page(void **state)
+{
+	static struct bootinfo info;
+
+	(void)state;
+	info = (struct bootinfo){
+		.start = 0x98000,
+		.end = 0x98001,
+		.memories = 1,
+		.memory = {{.start = 0, .end = 0x9fc00, .available = true}},
+	};
+	/* The last whole page of the map, then the one below the EBDA. */
+	assert_int_equal(low_page_find(&info, 0), 0x9e000);
+	assert_int_equal(low_page_find(&info, 0x9d80), 0x9c000);
+	/* What cannot be an EBDA's segment is none. */
+	assert_int_equal(low_page_find(&info, 0x1000), 0x9e000);
+	assert_int_equal(low_page_find(&info, 0xffff), 0x9e000);
+	/* Neither boot information nor a module. */
+	assert_int_equal(low_page_find(&info, 0x9900), 0x97000);
+	info.modules = 1;
+	info.module[0] = (struct boot_module){.start = 0x96fff, .end = 0x97001};
+	assert_int_equal(low_page_find(&info, 0x9900), 0x95000);
+	/* What is reserved in one entry is not free in another. */
+	info.memories = 2;
+	info.memory[1] = (struct boot_memory){.start = 0x2800, .end = 0x9fc00};
+	assert_int_equal(low_page_find(&info, 0), 0x1000);
+	info.memory[1].start = 0x1fff;
+	assert_int_equal(low_page_find(&info, 0), LOW_PAGE_NONE);
+	/* Above video memory nothing starts. */
+	info.memories = 1;
+	info.memory[0] = (struct boot_memory){.start = 0xa0000, .end = GIB, .available = true};
+	assert_int_equal(low_page_find(&info, 0), LOW_PAGE_NONE);
+}
+
+static void test_tsc_bounds(void **state)
+{
+	struct tsc_bounds bounds = TSC_BOUNDS_NONE;
+
+	(void)state;
+	/* Between sending at 100 and the answer at 120 the other read 110: no difference shows. */
+	tsc_bounds_add(&bounds, 100, 110, 120);
+	assert_true(tsc_bounds_agree(&bounds));
+	assert_int_equal(bounds.least, -10);
+	assert_int_equal(bounds.most, 10);
+	/* A slow round trip says less, and spoils nothing. */
+	tsc_bounds_add(&bounds, 1000, 1010, 5000);
+	assert_int_equal(bounds.least, -10);
+	/* A quick one says more: the other is 3 to 7 ahead. */
+	tsc_bounds_add(&bounds, 6000, 6007, 6004);
+	assert_false(tsc_bounds_agree(&bounds));
+	assert_int_equal(tsc_bounds_middle(&bounds), 5);
+	/* Behind, by much. */
+	bounds = (struct tsc_bounds)TSC_BOUNDS_NONE;
+	tsc_bounds_add(&bounds, UINT64_C(1) << 40, 10, (UINT64_C(1) << 40) + 20);
+	assert_false(tsc_bounds_agree(&bounds));
+	assert_int_equal(tsc_bounds_middle(&bounds), 0 - (INT64_C(1) << 40));
+}
+
 static char logged[2 * LOG_LINE_MAX];
 
 static void sink(const char *text, size_t length)
@@ -142,6 +368,7 @@ static void test_log(void **state)
 	char longer[2 * LOG_LINE_MAX];
 
 	(void)state;
+	log_set_level(LOG_INFO);
 	assert_true(log_add_sink(sink));
 	log_info("%s %u", "word", 7);
 	assert_string_equal(logged, "socle: word 7\n");
@@ -163,7 +390,13 @@ int main(void)
 		cmocka_unit_test(test_feature_control),
 		cmocka_unit_test(test_mtrr_types),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_options_of_cores),
+		cmocka_unit_test(test_low_page),
+		cmocka_unit_test(test_tsc_bounds),
 		cmocka_unit_test(test_log),
+		cmocka_unit_test_setup(test_madt_lists_cpus, count_warnings),
+		cmocka_unit_test(test_madt_of_a_liar),
+		cmocka_unit_test(test_madt_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a core is, function by function. Taken and printed apart, because a core that is stuck may
+ * hold the locks that printing needs.
+ */
+#ifndef ARCH_X86_64_BACKTRACE_H
+#define ARCH_X86_64_BACKTRACE_H
+
+#include <stdint.h>
+
+struct pcpu;
+
+#define BACKTRACE_MAX 24
+
+struct backtrace {
+	unsigned count;
+	uint64_t address[BACKTRACE_MAX]; /* return addresses, innermost first */
+};
+
+/* Follows the frames from RBP = `frame` on, which are on stacks of `pcpu`. Takes no lock. */
+void backtrace_take(struct backtrace *trace, const struct pcpu *pcpu, uint64_t frame);
+void backtrace_print(const struct backtrace *trace);
+/* One line: `what`, the address, and the function it is in. */
+void backtrace_print_address(const char *what, uint64_t address);
+
+#endif

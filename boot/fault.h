@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Faults of Socle's own, made on purpose by the boot option fault=: for tests only. */
+#ifndef BOOT_FAULT_H
+#define BOOT_FAULT_H
+
+#include "boot/options.h"
+
+/*
+ * Returns at once when no fault of the running cores is asked for; else the cores do what it says
+ * and the machine ends: no VM runs. Once all cores are up.
+ */
+void fault_run(const struct options *options);
+
+#endif
