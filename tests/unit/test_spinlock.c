@@ -12,7 +12,7 @@
 #include "lib/spinlock.h"
 
 #define THREADS 4
-#define ROUNDS	300
+#define ROUNDS	80
 
 static struct spinlock lock;
 static volatile unsigned counter, inside;
