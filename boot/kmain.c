@@ -5,6 +5,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/pcpu.h"
 #include "boot/bootinfo.h"
+#include "boot/fault.h"
 #include "boot/machine.h"
 #include "boot/options.h"
 #include "lib/bits.h"
@@ -175,8 +176,10 @@ _Noreturn void kmain(uint32_t boot_information)
 	if (!options_ok)
 		log_error("%s", option_error.text);
 	machine_init_devices(&info, &options); /* ACPI, APIC, clock, console */
-	start_vmx();			       /* capabilities, controls, VMXON */
-	read_config();			       /* which VMs the modules describe */
+	machine_start_cores(&options);	       /* the other CPUs, which then wait */
+	fault_run(&options);
+	start_vmx();   /* capabilities, controls, VMXON */
+	read_config(); /* which VMs the modules describe */
 	for (unsigned i = 0; i < config.vms; i++)
 		passed += judge_vm(&config.vm[i]);
 	log_error("%u passed, %u failed", passed, config.vms - passed + config.complaints);
