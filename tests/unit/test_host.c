@@ -268,7 +268,8 @@ static void test_madt_of_a_liar(void **state)
 
 static void test_madt_damaged(void **state)
 {
-	static const uint8_t bad[][4] = {{0, 0}, {0, 1}, {0, 9}, {9, 255}, {0, 4, 1, 9}};
+	static const uint8_t bad[][4] = {{0, 0},   {0, 1},	 {0, 9},
+					 {9, 255}, {0, 4, 1, 9}, {9, 4, 1, 9}};
 	struct madt_cpus cpus;
 
 	(void)state;
