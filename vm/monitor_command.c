@@ -137,6 +137,14 @@ static unsigned distance(struct text word, const char *name)
 	return row[length];
 }
 
+/* One letter in two may be wrong, but no more than NEAR. */
+static bool is_near(struct text word, const char *name)
+{
+	unsigned letters = distance(word, name);
+
+	return letters <= NEAR && 2 * letters <= word.length;
+}
+
 static bool begins_with(const char *name, struct text word)
 {
 	return word.length && strncmp(name, word.start, word.length) == 0;
@@ -150,7 +158,7 @@ static bool unknown_command(struct monitor *monitor, struct text word)
 	for (unsigned i = 0; i < monitor_command_count && word.length <= COMMAND_LENGTH; i++) {
 		const char *name = monitor_commands[i].name;
 
-		if (begins_with(name, word) || (word.length > NEAR && distance(word, name) <= NEAR))
+		if (begins_with(name, word) || is_near(word, name))
 			length += format(names + length, sizeof(names) - length, "%s%s",
 					 length ? ", " : "", name);
 	}

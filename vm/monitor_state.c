@@ -108,7 +108,7 @@ bool monitor_step_regs(struct monitor *monitor)
 static void mem_words(struct monitor *monitor, uint64_t gpa, const uint8_t *bytes, unsigned count)
 {
 	unsigned skip = gpa % ROW_BYTES;
-	char text[80];
+	char text[96]; /* 17 of the address, 3 and 1 for each byte, 2 between */
 	size_t at = format(text, sizeof(text), "%016lx ", gpa - skip);
 
 	for (unsigned i = 0; i < ROW_BYTES; i++) {
