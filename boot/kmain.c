@@ -92,7 +92,7 @@ static void read_config(void)
 			.data = (const uint8_t *)info.module[i].start,
 			.size = info.module[i].end - info.module[i].start,
 		};
-	config_parse(&config, modules, info.modules, vm_memory_available(machine_host()));
+	config_parse(&config, modules, info.modules, vm_memory_available(machine_host()), 1);
 	for (unsigned i = 0; i < config.complaints; i++)
 		log_error("%s", config.complaint[i].text);
 	if (!config.vms && !config.complaints)

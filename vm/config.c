@@ -38,12 +38,18 @@ static struct error *new_complaint(struct config *config)
 
 /* ---- Keys of a kernel line ---- */
 
-struct key {
-	const char *name;
-	void (*set)(struct vm_config *vm, struct text value, uint64_t memory_max);
+/* What the machine has. */
+struct limits {
+	uint64_t memory; /* bytes */
+	unsigned cores;
 };
 
-static void set_memory(struct vm_config *vm, struct text value, uint64_t memory_max)
+struct key {
+	const char *name;
+	void (*set)(struct vm_config *vm, struct text value, const struct limits *limits);
+};
+
+static void set_memory(struct vm_config *vm, struct text value, const struct limits *limits)
 {
 	struct text_shown shown = text_show(value);
 	uint64_t bytes;
@@ -54,42 +60,141 @@ static void set_memory(struct vm_config *vm, struct text value, uint64_t memory_
 	else if (bytes < CONFIG_MEMORY_MIN)
 		REFUSE(vm, "memory=%s: too little; want %lluM or more", shown.text,
 		       CONFIG_MEMORY_MIN / MIB);
-	else if (bytes > memory_max)
+	else if (bytes > limits->memory)
 		REFUSE(vm, "memory=%s: more than this machine has; want %lluM or less", shown.text,
-		       (unsigned long long)(memory_max / MIB));
+		       (unsigned long long)(limits->memory / MIB));
 	else if (!is_aligned(bytes, PAGE_SIZE))
 		REFUSE(vm, "memory=%s: want a multiple of 4K", shown.text);
 	else
 		vm->memory = bytes;
 }
 
-static void set_cpus(struct vm_config *vm, struct text value, uint64_t memory_max)
+/* A number from 1 to max, or a refusal that says of what kind (such as "seconds, "). */
+static void set_number(struct vm_config *vm, const char *key, struct text value, const char *kind,
+		       unsigned max, unsigned *number)
 {
-	uint64_t number;
+	uint64_t read;
 
-	(void)memory_max;
-	if (!text_number(value, CONFIG_CPUS_MAX, &number) || !number)
-		REFUSE(vm, "cpus=%s: want a number from 1 to %u", text_show(value).text,
-		       CONFIG_CPUS_MAX);
+	if (!text_number(value, max, &read) || !read)
+		REFUSE(vm, "%s=%s: want %s from 1 to %u", key, text_show(value).text, kind, max);
 	else
-		vm->cpus = (unsigned)number;
+		*number = (unsigned)read;
 }
 
-static void set_timeout(struct vm_config *vm, struct text value, uint64_t memory_max)
+static void set_cpus(struct vm_config *vm, struct text value, const struct limits *limits)
 {
-	uint64_t number;
-
-	(void)memory_max;
-	if (!text_number(value, CONFIG_TIMEOUT_MAX, &number) || !number)
-		REFUSE(vm, "timeout=%s: want seconds, from 1 to %u", text_show(value).text,
-		       CONFIG_TIMEOUT_MAX);
-	else
-		vm->timeout = (unsigned)number;
+	(void)limits;
+	set_number(vm, "cpus", value, "a number", CONFIG_CPUS_MAX, &vm->cpus);
 }
 
-static void set_boot(struct vm_config *vm, struct text value, uint64_t memory_max)
+static void set_timeout(struct vm_config *vm, struct text value, const struct limits *limits)
 {
-	(void)memory_max;
+	(void)limits;
+	set_number(vm, "timeout", value, "seconds,", CONFIG_TIMEOUT_MAX, &vm->timeout);
+}
+
+static void set_weight(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_number(vm, "weight", value, "a number", CONFIG_WEIGHT_MAX, &vm->weight);
+}
+
+static void set_restarts(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_number(vm, "restarts", value, "a number for each minute,", CONFIG_RESTARTS_MAX,
+		   &vm->restarts);
+}
+
+/* Against the VM's own CPUs it is checked when all keys are read. */
+static void set_cap(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	struct text digits = value;
+	uint64_t number;
+
+	(void)limits;
+	if (digits.length && digits.start[digits.length - 1] == '%')
+		digits.length--;
+	if (!text_number(digits, 100 * CONFIG_CPUS_MAX, &number) || !number)
+		REFUSE(vm, "cap=%s: want percent of one core, from 1%% to 100%% for each CPU",
+		       text_show(value).text);
+	else
+		vm->cap = (unsigned)number;
+}
+
+/* Takes what stands before the next comma off the front. */
+static struct text next_item(struct text *list)
+{
+	struct text item = {list->start, 0};
+
+	while (item.length < list->length && list->start[item.length] != ',')
+		item.length++;
+	list->start += item.length;
+	list->length -= item.length;
+	return item;
+}
+
+static void set_pin(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	unsigned cores = MIN(limits->cores, CONFIG_CORES_MAX);
+	struct text rest = value;
+
+	for (;;) {
+		struct text item = next_item(&rest);
+		uint64_t core;
+
+		if (!text_number(item, UINT32_MAX, &core)) {
+			REFUSE(vm, "pin=%s: want numbers of cores, such as 1,2",
+			       text_show(value).text);
+			return;
+		}
+		if (core >= cores) {
+			REFUSE(vm, "pin=%s: this machine has %s %u", text_show(item).text,
+			       cores > 1 ? "cores 0 to" : "only core", cores - 1);
+			return;
+		}
+		vm->pin |= BIT(core);
+		if (!rest.length)
+			return;
+		rest.start++;
+		rest.length--;
+	}
+}
+
+static void set_on_crash(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	if (text_equals(value, "stop"))
+		vm->on_crash = CONFIG_ON_CRASH_STOP;
+	else if (text_equals(value, "restart"))
+		vm->on_crash = CONFIG_ON_CRASH_RESTART;
+	else if (text_equals(value, "pause"))
+		vm->on_crash = CONFIG_ON_CRASH_PAUSE;
+	else
+		REFUSE(vm, "on-crash=%s: want stop, restart or pause", text_show(value).text);
+}
+
+static void set_autostart(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	if (text_equals(value, "yes") || text_equals(value, "no"))
+		vm->autostart = text_equals(value, "yes");
+	else
+		REFUSE(vm, "autostart=%s: want yes or no", text_show(value).text);
+}
+
+/* Which VM that is shows when all lines are read. */
+static void set_depends(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	if (!value.length)
+		REFUSE(vm, "depends=: want the name of a VM");
+	vm->depends_name = value;
+}
+
+static void set_boot(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
 	if (text_equals(value, "linux"))
 		vm->boot = CONFIG_BOOT_LINUX;
 	else if (text_equals(value, "multiboot"))
@@ -99,17 +204,21 @@ static void set_boot(struct vm_config *vm, struct text value, uint64_t memory_ma
 }
 
 static const struct key keys[] = {
-	{"memory", set_memory},
-	{"cpus", set_cpus},
-	{"timeout", set_timeout},
-	{"boot", set_boot},
+	{"memory", set_memory},	      {"cpus", set_cpus},
+	{"boot", set_boot},	      {"pin", set_pin},
+	{"weight", set_weight},	      {"cap", set_cap},
+	{"autostart", set_autostart}, {"depends", set_depends},
+	{"timeout", set_timeout},     {"on-crash", set_on_crash},
+	{"restarts", set_restarts},
 };
 
-#define KEYS "memory, cpus, timeout or boot"
+#define KEYS                                                                           \
+	"memory, cpus, boot, pin, weight, cap, autostart, depends, timeout, on-crash " \
+	"or restarts"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,
-		    uint64_t memory_max)
+		    const struct limits *limits)
 {
 	struct text key, value;
 
@@ -129,7 +238,7 @@ static void set_key(struct vm_config *vm, const char *role, struct text word, un
 		if (*seen & BIT(i))
 			REFUSE(vm, "%s: is there twice; want it once", keys[i].name);
 		*seen |= (unsigned)BIT(i);
-		keys[i].set(vm, value, memory_max);
+		keys[i].set(vm, value, limits);
 		return;
 	}
 	REFUSE(vm, "%s: unknown key '%s'; want " KEYS, role, text_show(key).text);
@@ -137,7 +246,7 @@ static void set_key(struct vm_config *vm, const char *role, struct text word, un
 
 /* The words up to ` -- `; what follows is the guest's. */
 static struct text read_keys(struct vm_config *vm, const char *role, struct text rest,
-			     uint64_t memory_max)
+			     const struct limits *limits)
 {
 	struct text word;
 	unsigned seen = 0;
@@ -150,7 +259,7 @@ static struct text read_keys(struct vm_config *vm, const char *role, struct text
 			}
 			return rest;
 		}
-		set_key(vm, role, word, &seen, memory_max);
+		set_key(vm, role, word, &seen, limits);
 	}
 	return nothing;
 }
@@ -239,11 +348,15 @@ static struct vm_config *find_vm(struct config *config, struct text name)
 	memcpy(vm->name, name.start, name.length);
 	vm->memory = CONFIG_MEMORY_DEFAULT;
 	vm->cpus = 1;
+	vm->weight = CONFIG_WEIGHT_DEFAULT;
+	vm->restarts = CONFIG_RESTARTS;
+	vm->autostart = true;
+	vm->depends = -1;
 	return vm;
 }
 
 static void parse_line(struct config *config, const struct config_module *module, unsigned number,
-		       uint64_t memory_max)
+		       const struct limits *limits)
 {
 	struct text rest = text_from(module->text, module->text_max), word, name;
 	struct config_file file = {.data = module->data, .size = module->size};
@@ -274,30 +387,97 @@ static void parse_line(struct config *config, const struct config_module *module
 		REFUSE(vm, "unknown role '%s'; want " ROLES, text_show(word).text);
 		return;
 	}
-	file.cmdline = read_keys(vm, role->name, rest, memory_max);
+	file.cmdline = read_keys(vm, role->name, rest, limits);
 	role->add(vm, &file);
 }
 
 /* Defaults are checked as if they had been written. */
-static void check_vm(struct vm_config *vm, uint64_t memory_max)
+static void check_vm(struct vm_config *vm, const struct limits *limits)
 {
 	if (!vm->kernel.data)
 		REFUSE(vm, "kernel: there is none; want a module line 'kernel %s'", vm->name);
-	if (vm->memory > memory_max)
+	if (vm->memory > limits->memory)
 		REFUSE(vm,
 		       "memory: the default of %lluM is more than this machine has; want "
 		       "memory=%lluM or less",
-		       CONFIG_MEMORY_DEFAULT / MIB, (unsigned long long)(memory_max / MIB));
+		       CONFIG_MEMORY_DEFAULT / MIB, (unsigned long long)(limits->memory / MIB));
+	if (vm->cap > 100 * vm->cpus)
+		REFUSE(vm, "cap=%u%%: more than %u CPU%s can use; want %u%% or less", vm->cap,
+		       vm->cpus, vm->cpus > 1 ? "s" : "", 100 * vm->cpus);
+}
+
+/* ---- Who starts after whom ---- */
+
+static void find_dependency(struct config *config, unsigned index)
+{
+	struct vm_config *vm = &config->vm[index];
+
+	if (!vm->depends_name.length)
+		return;
+	for (unsigned i = 0; i < config->vms; i++)
+		if (text_equals(vm->depends_name, config->vm[i].name))
+			vm->depends = (int)i;
+	if (vm->depends < 0)
+		REFUSE(vm, "depends=%s: there is no VM of this name",
+		       text_show(vm->depends_name).text);
+	else if (vm->depends == (int)index)
+		REFUSE(vm, "depends=%s: a VM cannot wait for itself; want another one", vm->name);
+}
+
+static void refuse_circle(struct config *config, unsigned index)
+{
+	struct vm_config *vm = &config->vm[index];
+	int at = vm->depends;
+
+	/* From outside of a circle the walk into it would not end. */
+	for (unsigned steps = 1; at >= 0 && steps <= config->vms; steps++) {
+		if (at == (int)index) {
+			REFUSE(vm, "depends=%s: a circle of %u VMs that wait for each other",
+			       config->vm[vm->depends].name, steps);
+			return;
+		}
+		at = config->vm[at].depends;
+	}
+}
+
+/* Returns whether the VM is refused now and was not before. */
+static bool refuse_dependent(struct config *config, unsigned index)
+{
+	struct vm_config *vm = &config->vm[index];
+	const struct vm_config *other = vm->depends < 0 ? NULL : &config->vm[vm->depends];
+
+	if (vm->refused || !other || !other->refused)
+		return false;
+	REFUSE(vm, "depends=%s: that VM is refused: %s", other->name, other->error.text);
+	return true;
+}
+
+static void check_dependencies(struct config *config)
+{
+	bool again = true;
+
+	for (unsigned i = 0; i < config->vms; i++)
+		find_dependency(config, i);
+	for (unsigned i = 0; i < config->vms; i++)
+		refuse_circle(config, i);
+	while (again) {
+		again = false;
+		for (unsigned i = 0; i < config->vms; i++)
+			again |= refuse_dependent(config, i);
+	}
 }
 
 void config_parse(struct config *config, const struct config_module *module, unsigned count,
-		  uint64_t memory_max)
+		  uint64_t memory_max, unsigned cores)
 {
+	const struct limits limits = {memory_max, MAX(cores, 1)};
+
 	memset(config, 0, sizeof(*config));
 	if (!count)
 		COMPLAIN(config, "no module: want a line 'module2 FILE kernel NAME' in grub.cfg");
 	for (unsigned i = 0; i < count; i++)
-		parse_line(config, &module[i], i + 1, memory_max);
+		parse_line(config, &module[i], i + 1, &limits);
 	for (unsigned i = 0; i < config->vms; i++)
-		check_vm(&config->vm[i], memory_max);
+		check_vm(&config->vm[i], &limits);
+	check_dependencies(config);
 }

@@ -17,7 +17,7 @@
 #include "lib/error.h"
 #include "lib/parse.h"
 
-#define CONFIG_VMS_MAX	      16
+#define CONFIG_VMS_MAX	      64
 #define CONFIG_NAME_MAX	      31 /* characters */
 #define CONFIG_MODULES_MAX    16 /* of one VM, beside kernel and initrd */
 #define CONFIG_COMPLAINTS_MAX 16
@@ -25,6 +25,11 @@
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
 #define CONFIG_MEMORY_MIN     (2ULL << 20)
 #define CONFIG_TIMEOUT_MAX    86400 /* seconds */
+#define CONFIG_CORES_MAX      64    /* that pin= can name */
+#define CONFIG_WEIGHT_MAX     10000
+#define CONFIG_WEIGHT_DEFAULT 100
+#define CONFIG_RESTARTS_MAX   60 /* a minute */
+#define CONFIG_RESTARTS	      5	 /* the default */
 
 /* A file that the boot loader put in memory; `text` is its command line. */
 struct config_module {
@@ -46,6 +51,13 @@ enum config_boot {
 	CONFIG_BOOT_MULTIBOOT,
 };
 
+/* What becomes of a VM that ended by its own fault. */
+enum config_on_crash {
+	CONFIG_ON_CRASH_STOP,
+	CONFIG_ON_CRASH_RESTART,
+	CONFIG_ON_CRASH_PAUSE,
+};
+
 struct vm_config {
 	char name[CONFIG_NAME_MAX + 1];
 	bool refused; /* then error says why, and the VM must not start */
@@ -54,6 +66,14 @@ struct vm_config {
 	unsigned cpus;
 	unsigned timeout; /* seconds without progress that make a HANG; 0: never */
 	enum config_boot boot;
+	uint64_t pin;	 /* mask of the cores that it may use; 0: all */
+	unsigned weight; /* its share of the cores against the other VMs' */
+	unsigned cap;	 /* percent of one core, at most 100 * cpus; 0: none */
+	enum config_on_crash on_crash;
+	unsigned restarts; /* a minute at most, for CONFIG_ON_CRASH_RESTART */
+	bool autostart;
+	int depends;		  /* index of the VM that must have started before; -1: none */
+	struct text depends_name; /* its name as written */
 	struct config_file kernel;
 	struct config_file initrd;
 	struct config_file module[CONFIG_MODULES_MAX];
@@ -69,10 +89,12 @@ struct config {
 };
 
 /*
- * Reads `count` modules' lines. memory_max: bytes that one VM can get at most. The texts and
- * data are referred to, not copied: they must stay. The result is big: no place for a stack.
+ * Reads `count` modules' lines. memory_max: bytes that one VM can get at most. cores: of this
+ * machine, numbered from 0. The texts and data are referred to, not copied: they must stay. The
+ * result is big: no place for a stack. Among those that are not refused, `depends` makes no circle
+ * and leads to no refused one.
  */
 void config_parse(struct config *config, const struct config_module *module, unsigned count,
-		  uint64_t memory_max);
+		  uint64_t memory_max, unsigned cores);
 
 #endif

@@ -122,12 +122,60 @@ class Mkiso(unittest.TestCase):
         for bad in ("0", "-1", "two", "65", "1e3"):
             self.refused(f"[a]\nkernel = kernel\ncpus = {bad}\n", "[a] cpus", "want a number")
 
+        for key, top in (("weight", 10000), ("restarts", 60)):
+            for bad in ("0", str(top + 1), "-1", "1.5", "many"):
+                self.refused(f"[a]\nkernel = kernel\n{key} = {bad}\n", f"0.vm:3: [a] {key}",
+                             f"'{bad}'", f"1 to {top}")
+
+    def test_keys_of_scheduling_and_life(self):
+        menu = self.menu("[a]\nkernel = kernel\npin = 1, 2,63\nweight = 10000\ncap = 25%\n"
+                         "autostart = no\ndepends = b\non-crash = restart\nrestarts = 60\n"
+                         "[b]\nkernel = kernel\ncap = 100\nautostart = yes\n")
+        lines = re.findall(r"module2 (.*)", menu)
+        self.assertEqual(lines, [
+            "'/vm/kernel' 'kernel' 'a' 'pin=1,2,63' 'weight=10000' 'cap=25%' 'autostart=no' "
+            "'depends=b' 'on-crash=restart' 'restarts=60'",
+            "'/vm/kernel' 'kernel' 'b' 'cap=100' 'autostart=yes'"])
+
+    def test_bad_pin(self):
+        for bad in ("64", "-1", "1,", ",1", "1,,2", "all", "1 2", "0x1"):
+            self.refused(f"[a]\nkernel = kernel\npin = {bad}\n", "0.vm:3: [a] pin", bad, "1,2")
+
+    def test_bad_cap(self):
+        for bad in ("0", "0%", "%", "25%%", "-1", "1.5", "9999"):
+            self.refused(f"[a]\nkernel = kernel\ncap = {bad}\n", "0.vm:3: [a] cap", bad, "percent")
+
+    def test_cap_of_more_than_its_cpus(self):
+        reader = description._Reader(Path("x.vm"))
+        section = [(7, "cap", "101%")]
+        reader.section = "a"
+        with self.assertRaisesRegex(Exception, r"x\.vm:7: \[a\] cap: '101%' .*want 100% or less"):
+            reader.check_cap(section, {"cap": "101%"})
+        with self.assertRaisesRegex(Exception, "want 300% or less"):
+            reader.check_cap(section, {"cap": "301", "cpus": "3"})
+        reader.check_cap(section, {"cap": "300%", "cpus": "3"})
+
+    def test_bad_words(self):
+        self.refused("[a]\nkernel = kernel\non-crash = explode\n", "[a] on-crash", "'explode'",
+                     "stop, restart, pause")
+        self.refused("[a]\nkernel = kernel\nautostart = 1\n", "[a] autostart", "'1'", "yes, no")
+
+    def test_bad_dependency(self):
+        self.refused("[a]\nkernel = kernel\ndepends = b c\n", "0.vm:3: [a] depends", "'b c'")
+        self.refused("[a]\nkernel = kernel\ndepends = b\n[c]\nkernel = kernel\n",
+                     "0.vm:3: [a] depends", "'b' is no VM", "a, c")
+        self.refused("[a]\nkernel = kernel\ndepends = a\n", "0.vm:3: [a] depends", "a -> a")
+        self.refused("[o]\nkernel = kernel\ndepends = b\n[a]\nkernel = kernel\ndepends = c\n"
+                     "[b]\nkernel = kernel\ndepends = a\n[c]\nkernel = kernel\ndepends = b\n",
+                     "0.vm:6: [a] depends", "circle: a -> c -> b -> a")
+
     def test_limits_are_those_of_the_hypervisor(self):
         text = Path("vm/config.h").read_text()
         limits = {name: int(value) for name, value in
                   re.findall(r"#define CONFIG_(\w+)\s+(\d+)\b", text)}
         self.assertEqual(description.CPUS_MAX, limits["CPUS_MAX"])
-        self.assertEqual(description.TIMEOUT_MAX, limits["TIMEOUT_MAX"])
+        for name in ("CORES_MAX", "WEIGHT_MAX", "RESTARTS_MAX", "TIMEOUT_MAX"):
+            self.assertEqual(getattr(description, name), limits[name])
         self.assertTrue(description.NAME.match("a" * limits["NAME_MAX"]))
         self.assertFalse(description.NAME.match("a" * (limits["NAME_MAX"] + 1)))
 

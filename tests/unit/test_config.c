@@ -14,6 +14,7 @@
 #include "vm/config.h"
 
 #define MEMORY_MAX (1 * GIB)
+#define CORES	   4
 
 static struct config config;
 static const uint8_t file[16];
@@ -21,8 +22,8 @@ static const uint8_t file[16];
 /* Each line is copied to a block of its very size, without a NUL. */
 static void parse_lines(const char *const *lines, unsigned count)
 {
-	static struct config_module module[64];
-	static char *copy[64];
+	static struct config_module module[100];
+	static char *copy[100];
 
 	for (unsigned i = 0; i < count; i++) {
 		size_t length = strlen(lines[i]);
@@ -32,7 +33,7 @@ static void parse_lines(const char *const *lines, unsigned count)
 		memcpy(copy[i], lines[i], length);
 		module[i] = (struct config_module){copy[i], length, file, sizeof(file)};
 	}
-	config_parse(&config, module, count, MEMORY_MAX);
+	config_parse(&config, module, count, MEMORY_MAX, CORES);
 }
 
 #define PARSE(...)                                      \
@@ -119,7 +120,7 @@ static void test_default_memory(void **state)
 	struct config_module module = {"kernel small", 12, file, sizeof(file)};
 
 	(void)state;
-	config_parse(&config, &module, 1, 100 * MIB);
+	config_parse(&config, &module, 1, 100 * MIB, 1);
 	assert_true(config.vm[0].refused);
 	expect_words(config.vm[0].error.text, "memory", "memory=100M or less");
 }
@@ -127,10 +128,18 @@ static void test_default_memory(void **state)
 static void test_numbers(void **state)
 {
 	(void)state;
-	refused("kernel bad cpus=0", "cpus=0", "1 to 1");
-	refused("kernel bad cpus=two", "cpus=two", "1 to 1");
-	refused("kernel bad cpus=2", "cpus=2", "1 to 1");
-	refused("kernel bad timeout=0", "timeout=0", "1 to 86400");
+	refused("kernel bad cpus=0", "cpus=0", "want a number from 1 to ");
+	refused("kernel bad cpus=two", "cpus=two", "1 to ");
+	refused("kernel bad cpus=33", "cpus=33", "1 to ");
+	refused("kernel bad weight=0", "weight=0", "1 to 10000");
+	refused("kernel bad weight=10001", "weight=10001", "1 to 10000");
+	refused("kernel bad weight=-1", "weight=-1", "1 to 10000");
+	refused("kernel bad weight=", "weight=", "1 to 10000");
+	refused("kernel bad restarts=0", "restarts=0", "1 to 60");
+	refused("kernel bad restarts=61", "restarts=61", "minute, from 1 to 60");
+	refused("kernel bad on-crash=explode", "on-crash=explode", "stop, restart or pause");
+	refused("kernel bad autostart=1", "autostart=1", "yes or no");
+	refused("kernel bad timeout=0", "timeout=0", "want seconds, from 1 to 86400");
 	refused("kernel bad timeout=5s", "timeout=5s", "1 to 86400");
 	refused("kernel bad timeout=86401", "timeout=86401", "1 to 86400");
 	refused("kernel bad boot=pvh", "boot=pvh", "linux or multiboot");
@@ -139,12 +148,173 @@ static void test_numbers(void **state)
 static void test_keys(void **state)
 {
 	(void)state;
-	refused("kernel bad memroy=4M", "'memroy'", "memory, cpus, timeout or boot");
+	refused("kernel bad memroy=4M", "'memroy'", "memory, cpus, boot, pin, ");
 	refused("kernel bad memory=4M memory=8M", "memory", "once");
 	refused("kernel bad quiet", "'quiet'", "' -- '");
 	refused("kernel bad =4M", "unknown key ''", "memory");
 	refused("module bad memory=4M", "'memory'", "kernel's line");
 	refused("kernel bad a=\x1b[31m\x7f", "'a'", "want");
+}
+
+static void test_scheduling(void **state)
+{
+	const struct vm_config *vm = config.vm;
+
+	(void)state;
+	PARSE("kernel a", "kernel b pin=1,3 weight=10000 cap=25%",
+	      "kernel c cap=100 pin=0 weight=1", "kernel d pin=2,2,0,1,3");
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(vm[i].refused);
+	assert_int_equal(vm[0].pin, 0);
+	assert_int_equal(vm[0].weight, 100);
+	assert_int_equal(vm[0].cap, 0);
+	assert_int_equal(vm[1].pin, BIT(1) | BIT(3));
+	assert_int_equal(vm[1].weight, 10000);
+	assert_int_equal(vm[1].cap, 25);
+	assert_int_equal(vm[2].pin, BIT(0));
+	assert_int_equal(vm[2].weight, 1);
+	assert_int_equal(vm[2].cap, 100);
+	assert_int_equal(vm[3].pin, 0xf);
+
+	refused("kernel bad cap=0", "cap=0", "from 1%");
+	refused("kernel bad cap=%", "cap=%", "from 1%");
+	refused("kernel bad cap=", "cap=", "from 1%");
+	refused("kernel bad cap=25%%", "cap=25%%", "from 1%");
+	refused("kernel bad cap=4294967297", "cap=4294967297", "from 1%");
+	refused("kernel bad cap=101", "cap=101", "100%");
+	refused("kernel bad cap=101% cpus=1", "cap=101%", "100%");
+}
+
+static void test_pin(void **state)
+{
+	static const struct config_module module = {"kernel vm pin=0,7", 17, file, sizeof(file)};
+
+	(void)state;
+	refused("kernel bad pin=7", "pin=7:", "this machine has cores 0 to 3");
+	refused("kernel bad pin=0,4,1", "pin=4:", "cores 0 to 3");
+	refused("kernel bad pin=64", "pin=64", "cores 0 to 3");
+	refused("kernel bad pin=4294967296", "pin=4294967296", "such as 1,2");
+	refused("kernel bad pin=", "pin=", "such as 1,2");
+	refused("kernel bad pin=1,", "pin=1,", "such as 1,2");
+	refused("kernel bad pin=,1", "pin=,1", "such as 1,2");
+	refused("kernel bad pin=1,,2", "pin=1,,2", "such as 1,2");
+	refused("kernel bad pin=all", "pin=all", "such as 1,2");
+	refused("kernel bad pin=-1", "pin=-1", "such as 1,2");
+
+	config_parse(&config, &module, 1, MEMORY_MAX, 1);
+	assert_true(config.vm[0].refused);
+	expect_words(config.vm[0].error.text, "pin=7", "only core 0");
+	config_parse(&config, &module, 1, MEMORY_MAX, 8);
+	assert_false(config.vm[0].refused);
+	assert_int_equal(config.vm[0].pin, 0x81);
+	/* More cores than a mask has bits. */
+	PARSE("kernel vm pin=70");
+	assert_true(config.vm[0].refused);
+}
+
+static void test_life(void **state)
+{
+	const struct vm_config *vm = config.vm;
+
+	(void)state;
+	PARSE("kernel a", "kernel b on-crash=restart restarts=60 autostart=no",
+	      "kernel c on-crash=pause autostart=yes", "kernel d on-crash=stop");
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(vm[i].refused);
+	assert_int_equal(vm[0].on_crash, CONFIG_ON_CRASH_STOP);
+	assert_int_equal(vm[0].restarts, 5);
+	assert_true(vm[0].autostart);
+	assert_int_equal(vm[0].depends, -1);
+	assert_int_equal(vm[1].on_crash, CONFIG_ON_CRASH_RESTART);
+	assert_int_equal(vm[1].restarts, 60);
+	assert_false(vm[1].autostart);
+	assert_int_equal(vm[2].on_crash, CONFIG_ON_CRASH_PAUSE);
+	assert_true(vm[2].autostart);
+	assert_int_equal(vm[3].on_crash, CONFIG_ON_CRASH_STOP);
+}
+
+static void test_depends(void **state)
+{
+	const struct vm_config *vm = config.vm;
+
+	(void)state;
+	/* The order of the lines does not matter. */
+	PARSE("kernel web depends=db", "kernel cron depends=web", "kernel db",
+	      "kernel mail depends=db");
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(vm[i].refused);
+	assert_int_equal(vm[0].depends, 2);
+	assert_int_equal(vm[1].depends, 0);
+	assert_int_equal(vm[2].depends, -1);
+	assert_int_equal(vm[3].depends, 2);
+
+	refused("kernel bad depends=", "depends=", "name of a VM");
+	refused("kernel bad depends=nobody", "depends=nobody", "no VM of this name");
+	refused("kernel bad depends=goo", "depends=goo", "no VM of this name");
+	refused("kernel bad depends=bad", "depends=bad", "itself");
+}
+
+static void test_circle(void **state)
+{
+	const struct vm_config *vm = config.vm;
+
+	(void)state;
+	PARSE("kernel a depends=b", "kernel b depends=c", "kernel c depends=a", "kernel good",
+	      "kernel outside depends=a", "kernel fine depends=good", "kernel far depends=outside");
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(vm[i].refused);
+		expect_words(vm[i].error.text, "depends=", "circle of 3 VMs");
+	}
+	expect_words(vm[0].error.text, "depends=b", "circle");
+	assert_false(vm[3].refused);
+	assert_true(vm[4].refused);
+	expect_words(vm[4].error.text, "depends=a: that VM is refused", "circle");
+	assert_false(vm[5].refused);
+	assert_true(vm[6].refused);
+	expect_words(vm[6].error.text, "depends=outside: that VM is refused", "depends=a");
+
+	PARSE("kernel a depends=b", "kernel b depends=a");
+	expect_words(vm[0].error.text, "depends=b", "circle of 2 VMs");
+	expect_words(vm[1].error.text, "depends=a", "circle of 2 VMs");
+}
+
+/* Who waits for a refused one is refused with the same reason, in whatever order they stand. */
+static void test_depends_on_refused(void **state)
+{
+	const struct vm_config *vm = config.vm;
+
+	(void)state;
+	PARSE("kernel a depends=b", "kernel b depends=c", "kernel c memory=0", "kernel good");
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(vm[i].refused);
+	expect_words(vm[0].error.text, "depends=b: that VM is refused", "depends=c");
+	expect_words(vm[1].error.text, "depends=c: that VM is refused", "memory=0");
+	assert_false(vm[3].refused);
+	PARSE("kernel a depends=b", "initrd b");
+	expect_words(vm[0].error.text, "depends=b", "kernel: there is none");
+}
+
+/* A chain of all VMs, and a circle of all. */
+static void test_long_chain(void **state)
+{
+	char text[64][40];
+	const char *lines[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		sprintf(text[i], i < 63 ? "kernel vm%u depends=vm%u" : "kernel vm%u", i, i + 1);
+		lines[i] = text[i];
+	}
+	parse_lines(lines, 64);
+	assert_int_equal(config.vms, 64);
+	for (unsigned i = 0; i < 64; i++) {
+		assert_false(config.vm[i].refused);
+		assert_int_equal(config.vm[i].depends, i < 63 ? (int)i + 1 : -1);
+	}
+	strcpy(text[63], "kernel vm63 depends=vm0");
+	parse_lines(lines, 64);
+	for (unsigned i = 0; i < 64; i++)
+		expect_words(config.vm[i].error.text, "depends=", "circle of 64 VMs");
 }
 
 static void test_roles(void **state)
@@ -186,7 +356,7 @@ static void test_empty_files(void **state)
 		{"kernel a", 8, file, 0}, {"kernel b", 8, file, 1}, {"initrd b", 8, file, 0}};
 
 	(void)state;
-	config_parse(&config, module, 3, MEMORY_MAX);
+	config_parse(&config, module, 3, MEMORY_MAX, CORES);
 	expect_words(config.vm[0].error.text, "kernel", "bzImage");
 	expect_words(config.vm[1].error.text, "initrd", "cpio");
 }
@@ -194,7 +364,7 @@ static void test_empty_files(void **state)
 static void test_none(void **state)
 {
 	(void)state;
-	config_parse(&config, NULL, 0, MEMORY_MAX);
+	config_parse(&config, NULL, 0, MEMORY_MAX, CORES);
 	assert_int_equal(config.vms, 0);
 	assert_int_equal(config.complaints, 1);
 	expect_words(config.complaint[0].text, "no module", "module2 FILE kernel NAME");
@@ -202,20 +372,20 @@ static void test_none(void **state)
 
 static void test_too_many(void **state)
 {
-	char text[40][20];
-	const char *lines[40];
+	char text[90][20];
+	const char *lines[90];
 
 	(void)state;
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < 90; i++) {
 		sprintf(text[i], "kernel vm%u", i);
 		lines[i] = text[i];
 	}
-	parse_lines(lines, 40);
-	assert_int_equal(config.vms, CONFIG_VMS_MAX);
+	parse_lines(lines, 90);
+	assert_int_equal(config.vms, 64);
 	for (unsigned i = 0; i < config.vms; i++)
 		assert_false(config.vm[i].refused);
 	assert_int_equal(config.complaints, CONFIG_COMPLAINTS_MAX);
-	expect_words(config.complaint[0].text, "'vm16'", "16 or fewer");
+	expect_words(config.complaint[0].text, "'vm64'", "64 or fewer");
 	expect_words(config.complaint[CONFIG_COMPLAINTS_MAX - 1].text, "more than", "refused");
 
 	for (unsigned i = 0; i < 40; i++)
@@ -228,9 +398,10 @@ static void test_too_many(void **state)
 /* Whatever the bytes are: no read beyond them, no line break in what will be printed. */
 static void test_noise(void **state)
 {
-	static const char *const words[] = {"kernel", "initrd", "module",  "disk",  " ",   " -- ",
-					    "vm",     "bad",	"memory=", "cpus=", "16M", "=",
-					    "\n",     "\x1b",	"-",	   "0"};
+	static const char *const words[] = {
+		"kernel",  "initrd", "module",	 "disk",    " ",  " -- ", "vm",	       "bad",
+		"memory=", "cpus=",  "16M",	 "=",	    "\n", "\x1b", "-",	       "0",
+		"pin=",	   "cap=",   "depends=", "weight=", ",",  "%",	  "on-crash=", "7"};
 	uint64_t seed = 1;
 
 	(void)state;
@@ -242,7 +413,7 @@ static void test_noise(void **state)
 			text[i][0] = '\0';
 			for (unsigned n = 0; n < 12; n++) {
 				seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-				strcat(text[i], words[seed >> 60]);
+				strcat(text[i], words[(seed >> 33) % ARRAY_SIZE(words)]);
 			}
 		}
 		parse_lines(lines, 3);
@@ -256,12 +427,25 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),	       cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_default_memory), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_keys),	       cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_twice),	       cmocka_unit_test(test_first_error_stays),
-		cmocka_unit_test(test_empty_files),    cmocka_unit_test(test_none),
-		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_default_memory),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_scheduling),
+		cmocka_unit_test(test_pin),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_depends_on_refused),
+		cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_empty_files),
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,16 @@ from soclelib import ini
 
 # As in vm/config.h.
 CPUS_MAX = 1
+CORES_MAX = 64
+WEIGHT_MAX = 10000
+RESTARTS_MAX = 60
 TIMEOUT_MAX = 86400
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
 NAME_RULE = "1 to 31 letters, digits, '_' or '-', first a letter or digit"
 RESERVED = "socle"
 
 BOOT_PROTOCOLS = ("linux", "multiboot")
+ON_CRASH = ("stop", "restart", "pause")
 
 
 @dataclass
@@ -67,9 +71,30 @@ def _memory(value):
     return value
 
 
-def _boot(value):
-    if value not in BOOT_PROTOCOLS:
-        raise ValueError(f"'{value}' is no good; want one of {', '.join(BOOT_PROTOCOLS)}")
+def _one_of(value, words):
+    if value not in words:
+        raise ValueError(f"'{value}' is no good; want one of {', '.join(words)}")
+    return value
+
+
+def _pin(value):
+    """Which cores the machine has, Socle knows; blanks are for the reader of the file."""
+    cores = [core.strip() for core in value.split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,3}", core) and int(core) < CORES_MAX for core in cores):
+        raise ValueError(f"'{value}' is no good; want numbers of cores, 0 to {CORES_MAX - 1}, "
+                         "such as 1,2")
+    return ",".join(cores)
+
+
+def _cap(value):
+    if not re.fullmatch(r"[0-9]{1,4}%?", value) or not 1 <= int(value.rstrip("%")) <= 100 * CPUS_MAX:
+        raise ValueError(f"'{value}' is no good; want percent of one core, 1% to 100% for each CPU")
+    return value
+
+
+def _depends(value):
+    if not NAME.match(value):
+        raise ValueError(f"'{value}' cannot name a VM; want {NAME_RULE}")
     return value
 
 
@@ -84,7 +109,14 @@ def _text(value):
 SETTINGS = {
     "memory": _memory,
     "cpus": lambda v: _number(v, 1, CPUS_MAX, "a number of virtual CPUs"),
-    "boot": _boot,
+    "boot": lambda v: _one_of(v, BOOT_PROTOCOLS),
+    "pin": _pin,
+    "weight": lambda v: _number(v, 1, WEIGHT_MAX, "a weight"),
+    "cap": _cap,
+    "autostart": lambda v: _one_of(v, ("yes", "no")),
+    "depends": _depends,
+    "on-crash": lambda v: _one_of(v, ON_CRASH),
+    "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
 }
 VM_KEYS = ("kernel", "initrd", "module", "disk", "cmdline", *SETTINGS)
@@ -114,12 +146,44 @@ class _Reader(ini.Reader):
             raise self.bad(error) from None
         return value
 
+    def at(self, section, key):
+        """Where the key stands, for a complaint after all keys were read."""
+        self.key = key
+        self.line = next(line for line, found, _ in section if found == key)
+
+    def check_cap(self, section, settings):
+        most = 100 * int(settings.get("cpus", "1"))
+        if int(settings.get("cap", "1").rstrip("%")) > most:
+            self.at(section, "cap")
+            raise self.bad(f"'{settings['cap']}' is more than its CPUs can use; want {most}% or "
+                           "less")
+
+    def check_depends(self, sections, machines):
+        """Each dependency is in the same entry of the menu, and none leads back to its VM."""
+        depends = {machine.name: machine.modules[0].keys.get("depends") for machine in machines}
+        for name, other in depends.items():
+            if other is None:
+                continue
+            self.section = name
+            self.at(sections[name][1], "depends")
+            if other not in depends:
+                raise self.bad(f"'{other}' is no VM of this description; want one of "
+                               f"{', '.join(depends)}")
+            circle = [name]
+            while other not in (None, *circle):
+                circle.append(other)
+                other = depends.get(other)
+            if other == name:
+                raise self.bad(f"goes round in a circle: {' -> '.join([*circle, name])}")
+        self.section = self.key = None
+
     def machine(self, name, line, section):
         keys = self.values(name, section, VM_KEYS, REPEATABLE)
         if "kernel" not in keys:
             self.line = line
             raise self.bad("has no kernel; want kernel = FILE")
         settings = {key: keys[key][0] for key in SETTINGS if key in keys}
+        self.check_cap(section, settings)
         machine = Machine(name)
         machine.modules.append(
             Module("kernel", keys["kernel"][0], keys.get("cmdline", [""])[0], settings))
@@ -137,7 +201,8 @@ def read(path):
     path = Path(path)
     reader = _Reader(path)
     description = Description(path, path.stem)
-    for name, (line, section) in reader.sections().items():
+    sections = reader.sections()
+    for name, (line, section) in sections.items():
         if name == RESERVED:
             own = reader.values(name, section, SOCLE_KEYS)
             description.title = own.get("title", [description.title])[0]
@@ -147,4 +212,5 @@ def read(path):
     if not description.machines:
         raise ini.Bad(f"{path}: describes no virtual machine; "
                       "want a section [name] with kernel = FILE")
+    reader.check_depends(sections, description.machines)
     return description
