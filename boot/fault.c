@@ -31,6 +31,16 @@ static __attribute__((noinline)) void hang(void)
 		cpu_pause();
 }
 
+/* Deeper than the stack below it reaches. */
+static __attribute__((noinline)) unsigned sink(unsigned depth)
+{
+	volatile uint8_t frame[256];
+
+	for (unsigned i = 0; i < sizeof(frame); i++)
+		frame[i] = (uint8_t)depth;
+	return depth ? sink(depth - 1) + frame[depth % sizeof(frame)] : 0;
+}
+
 /* What a core's loop does for the watchdog, and nothing else. */
 static void live(struct pcpu *self, unsigned seconds)
 {
@@ -98,6 +108,11 @@ static void act(struct pcpu *self)
 			panic("on purpose: fault=panic-ap");
 		live(self, PANIC_WAIT);
 		log_error("fault=panic-ap: CPU %u still runs", self->id);
+		break;
+	case FAULT_STACK:
+		if (self->id == CULPRIT)
+			log_error("fault=stack-ap: %u, and no fault", sink(STACK_SIZE / 256));
+		live(self, PANIC_WAIT);
 		break;
 	case FAULT_CALLS: call_all(); break;
 	default: break;

@@ -42,6 +42,7 @@ static bool parse_fault(struct options *options, const char *value)
 					    [FAULT_LATE] = "late-ap",
 					    [FAULT_MTRR] = "mtrr",
 					    [FAULT_TSC] = "tsc",
+					    [FAULT_STACK] = "stack-ap",
 					    [FAULT_CALLS] = "calls"};
 
 	for (unsigned i = FAULT_HANG; i < ARRAY_SIZE(words); i++) {
@@ -75,8 +76,8 @@ static bool parse_option(struct options *options, const char *key, const char *v
 	if (strcmp(key, "fault") == 0)
 		return parse_fault(options, value) ||
 		       error_set(error,
-				 "boot option fault=%s: hang, panic-ap, panic-all, calls, "
-				 "dead-ap, late-ap, mtrr or tsc is right",
+				 "boot option fault=%s: hang, panic-ap, panic-all, stack-ap, "
+				 "calls, dead-ap, late-ap, mtrr or tsc is right",
 				 value);
 	return error_set(error,
 			 "boot option %s: unknown; known are at-end=, cores=, fault=, log= and "

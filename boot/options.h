@@ -18,6 +18,7 @@ enum fault {
 	FAULT_HANG,
 	FAULT_PANIC,
 	FAULT_PANIC_ALL,
+	FAULT_STACK,
 	FAULT_CALLS,
 	FAULT_DEAD, /* from here on while the cores start */
 	FAULT_LATE,
