@@ -582,7 +582,7 @@ static void test_paste(void **state)
 	assert_false(monitor.out.cut);
 	pump();
 	assert_int_equal(monitor.edit.length, 250);
-	assert_memory_equal(monitor.edit.line, "axaxaxaxaxaxaxaxaxaxaxaxaxaxaxx", 31);
+	assert_memory_equal(monitor.edit.line, "axaxaxaxaxaxaxaxaxaxaxaxaxaxaxa", 31);
 }
 
 static void test_completion(void **state)
