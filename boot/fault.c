@@ -9,25 +9,25 @@
 #include "lib/log.h"
 #include "lib/panic.h"
 
-#define CULPRIT	     1 /* the core at fault */
-#define HANG_SECONDS 7
-#define RUN_SECONDS  9
-#define PANIC_WAIT   1 /* seconds that the others give a panic to stop them */
-#define CALLS	     200
+#define CULPRIT	   1	/* the core at fault */
+#define HANG	   8500 /* milliseconds */
+#define RUN	   9000
+#define PANIC_WAIT 200 /* the others give a panic so long to stop them */
+#define CALLS	   200
 
 static enum fault fault;
 static uint64_t begin;
 static unsigned calls_run[PCPU_MAX], all_done;
 
-static bool before(unsigned seconds)
+static bool before(unsigned ms)
 {
-	return rdtsc() - begin < seconds * machine_host()->hz;
+	return rdtsc() - begin < ms * machine_host()->hz / 1000;
 }
 
 /* Not inlined, so that its name is in the backtrace. */
 static __attribute__((noinline)) void hang(void)
 {
-	while (before(HANG_SECONDS))
+	while (before(HANG))
 		cpu_pause();
 }
 
@@ -42,11 +42,11 @@ static __attribute__((noinline)) unsigned sink(unsigned depth)
 }
 
 /* What a core's loop does for the watchdog, and nothing else. */
-static void live(struct pcpu *self, unsigned seconds)
+static void live(struct pcpu *self, unsigned ms)
 {
 	uint64_t hz = machine_host()->hz, looked = rdtsc();
 
-	while (before(seconds)) {
+	while (before(ms)) {
 		self->heartbeat++;
 		smp_serve_calls();
 		if (rdtsc() - looked < hz)
@@ -100,7 +100,7 @@ static void act(struct pcpu *self)
 	case FAULT_HANG:
 		if (self->id == CULPRIT)
 			hang();
-		live(self, RUN_SECONDS);
+		live(self, RUN);
 		break;
 	case FAULT_PANIC_ALL: panic("on purpose: fault=panic-all");
 	case FAULT_PANIC:
