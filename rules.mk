@@ -64,16 +64,23 @@ $(call keep,asm,$(NASM) $(ASFLAGS))
 $(call keep,link,$(LD) $(LDFLAGS) $(TARGET_O))
 $(call keep,plain,$(PLAIN_O))
 
+# What runs at the start, at an end, or for a person: there a small image counts, not speed.
+SMALL_C := $(wildcard boot/*.c arch/x86_64/*.c vm/monitor*.c vm/mux*.c vm/lineedit.c vm/inspect*.c \
+	vm/json.c vm/outbuf.c vm/config.c vm/load_*.c vm/image*.c vm/firmware.c vm/aml.c \
+	vmx/caps.c vmx/controls.c vmx/dump.c vmx/life.c vmx/exit_task.c)
+
 .PHONY: all unit iso test-files check objects
 all: $(B)/socle.elf
 	@:
 
 ## The hypervisor
 
+$(SMALL_C:%.c=$(B)/target/%.o): OPTIMIZE := -Os
+
 $(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(OPTIMIZE) -MMD -MP -c $< -o $@
 
 $(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
 	$(call say,NASM,$<)

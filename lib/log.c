@@ -31,7 +31,6 @@ static struct {
 	void (*notify)(void);
 	log_position oldest, taken, end;
 	uint64_t lost; /* queued lines written over; not yet reported */
-	uint8_t ring[RING_SIZE];
 } state = {.level = LOG_INFO};
 
 static const char *const level_names[] = {
@@ -93,9 +92,12 @@ static void unlock(void)
 		spin_unlock(&state.lock);
 }
 
+/* Apart from `state`: it would be in the image. */
+static uint8_t ring[RING_SIZE];
+
 static uint8_t ring_byte(log_position at)
 {
-	return state.ring[at % RING_SIZE];
+	return ring[at % RING_SIZE];
 }
 
 static size_t record_length(log_position at)
@@ -120,11 +122,11 @@ static void append(enum log_level level, const char *line, size_t length)
 
 	while (at + HEADER_SIZE + length - state.oldest > RING_SIZE)
 		drop_oldest();
-	state.ring[at++ % RING_SIZE] = (uint8_t)level;
-	state.ring[at++ % RING_SIZE] = (uint8_t)length;
-	state.ring[at++ % RING_SIZE] = (uint8_t)(length >> 8);
+	ring[at++ % RING_SIZE] = (uint8_t)level;
+	ring[at++ % RING_SIZE] = (uint8_t)length;
+	ring[at++ % RING_SIZE] = (uint8_t)(length >> 8);
 	for (size_t i = 0; i < length; i++)
-		state.ring[at++ % RING_SIZE] = (uint8_t)line[i];
+		ring[at++ % RING_SIZE] = (uint8_t)line[i];
 	__atomic_store_n(&state.end, at, __ATOMIC_RELEASE);
 }
 
