@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/smp.h"
 #include "boot/bootinfo.h"
 #include "boot/fault.h"
 #include "boot/machine.h"
@@ -14,6 +15,8 @@
 #include "vm/config.h"
 #include "vm/vm.h"
 #include "vmx/caps.h"
+#include "vmx/core.h"
+#include "vmx/life.h"
 #include "vmx/vmcs.h"
 #include "vmx/vmx_vcpu.h"
 
@@ -39,26 +42,18 @@ static void *alloc_pages(uint64_t size)
 	return page == FRAMES_NONE ? NULL : memset((void *)page, 0, align_up(size, PAGE_SIZE));
 }
 
-static void free_pages(void *pages, uint64_t size)
+static void invalidate_here(void *eptp)
 {
-	if (pages)
-		frames_free(machine_host()->frames, (uint64_t)pages, align_up(size, PAGE_SIZE));
+	if (vmx_caps()->invept_single)
+		vmx_invept(INVEPT_SINGLE, (uint64_t)eptp);
+	else
+		vmx_invept(INVEPT_ALL, 0);
 }
 
 static void invalidate_ept(void *ctx, uint64_t eptp)
 {
 	(void)ctx;
-	if (vmx_caps()->invept_single)
-		vmx_invept(INVEPT_SINGLE, eptp);
-	else
-		vmx_invept(INVEPT_ALL, 0);
-}
-
-static struct cpuid_regs host_cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	struct cpuid r = cpuid(leaf, subleaf);
-
-	return (struct cpuid_regs){.eax = r.eax, .ebx = r.ebx, .ecx = r.ecx, .edx = r.edx};
+	smp_call_all(invalidate_here, (void *)eptp);
 }
 
 static void start_vmx(void)
@@ -78,9 +73,12 @@ static void start_vmx(void)
 	if (!vmx_enable((uint64_t)region, &error))
 		fail(&error);
 	boot_pcpu.vmxon_region = (uint64_t)region;
+	for (unsigned i = 1; i < pcpu_count(); i++)
+		pcpu_of(i)->vmxon_region = (uint64_t)alloc_pages(PAGE_SIZE);
 	host->largest_ept_level = vmx_caps()->ept_largest_level;
 	host->ept_dirty_flags = vmx_caps()->ept_dirty_flags;
 	host->invalidate_ept = invalidate_ept;
+	host->kick = core_kick;
 }
 
 static void read_config(void)
@@ -92,7 +90,8 @@ static void read_config(void)
 			.data = (const uint8_t *)info.module[i].start,
 			.size = info.module[i].end - info.module[i].start,
 		};
-	config_parse(&config, modules, info.modules, vm_memory_available(machine_host()), 1);
+	config_parse(&config, modules, info.modules, vm_memory_available(machine_host()),
+		     pcpu_count());
 	for (unsigned i = 0; i < config.complaints; i++)
 		log_error("%s", config.complaint[i].text);
 	if (!config.vms && !config.complaints)
@@ -100,64 +99,51 @@ static void read_config(void)
 			  "grub.cfg");
 }
 
-/* Makes the VM and runs it to its end. False: it could not start. */
-static bool run_vm(struct vm *vm, struct vmx_vcpu *v, const struct vm_config *vm_config,
-		   struct error *error)
+static void all_ended(unsigned passed, unsigned failed)
 {
-	struct vm_host *host = machine_host();
-	struct cpuid_policy policy = {
-		.host = host_cpuid,
-		.tsc_hz = host->hz,
-		.apic_timer_hz = VLAPIC_TIMER_HZ,
-		.cpus = vm_config->cpus,
-		.rdtscp = vmx_has(CONTROL_PROC2, PROC2_RDTSCP),
-		.invpcid = vmx_has(CONTROL_PROC2, PROC2_INVPCID),
-	};
-
-	if (vm_config->refused) {
-		*error = vm_config->error;
-		return false;
-	}
-	if (!vm_create(vm, vm_config, host, &policy, config.vms > 1, rdtsc(), error))
-		return false;
-	if (!vmx_vcpu_create(v, vm, 0, error)) {
-		vm_destroy(vm);
-		return false;
-	}
-	log_info("VM %s: %luM, %u CPU%s, first entry after %lu k ticks", vm_config->name,
-		 vm_config->memory / MIB, vm_config->cpus, vm_config->cpus > 1 ? "s" : "",
-		 (rdtsc() - boot_tsc) / 1000);
-	vmx_vcpu_run(v);
-	console_break_line(&vm->console);
-	vmx_vcpu_destroy(v);
-	vm_destroy(vm);
-	return true;
+	log_error("%u passed, %u failed", passed, failed);
+	machine_end(options.at_end);
 }
 
-/* Runs the VM and says how it ended; whether it passed. */
-static bool judge_vm(const struct vm_config *vm_config)
+/* What is typed goes to the first VM that runs; what waits for room goes on. */
+static uint64_t housekeeping(uint64_t now)
 {
-	struct vmx_vcpu *v = alloc_pages(sizeof(*v));
-	struct vm *vm = alloc_pages(sizeof(*vm));
-	struct error error;
-	bool passed = false;
+	return life_housekeeping(now);
+}
 
-	if (!v || !vm)
-		log_error("verdict %s FAIL no memory left for it", vm_config->name);
-	else if (!run_vm(vm, v, vm_config, &error))
-		log_error("verdict %s FAIL %s", vm_config->name, error.text);
-	else {
-		log_error("verdict %s %s %s", vm_config->name, verdict_name(vm->verdict), vm->why);
-		passed = vm->verdict == VERDICT_PASS;
-	}
-	free_pages(vm, sizeof(*vm));
-	free_pages(v, sizeof(*v));
-	return passed;
+/* Another core, from the moment that it is wanted. */
+static void run_core(struct pcpu *pcpu)
+{
+	struct error error;
+
+	if (pcpu->vmxon_region && vmx_enable(pcpu->vmxon_region, &error))
+		core_run(pcpu);
+	log_error("CPU %u: %s: it runs no VMs", pcpu->id,
+		  pcpu->vmxon_region ? error.text : "no memory for VMXON");
+	/* It answers the others, but never takes part in the scheduling. */
+	pcpu->idle = true;
+	for (;;)
+		irq_enable_and_halt();
+}
+
+static void start_vms(void)
+{
+	const struct life_config life = {
+		.config = &config,
+		.host = machine_host(),
+		.in_turn = options.in_turn,
+		.boot_tsc = boot_tsc,
+		.all_ended = all_ended,
+	};
+
+	core_init(pcpu_count(), machine_host()->hz);
+	core_set_housekeeping(housekeeping);
+	smp_run_others(run_core);
+	life_init(&life);
 }
 
 _Noreturn void kmain(uint32_t boot_information)
 {
-	unsigned passed = 0;
 	struct error error, option_error;
 	bool options_ok;
 
@@ -180,8 +166,6 @@ _Noreturn void kmain(uint32_t boot_information)
 	fault_run(&options);
 	start_vmx();   /* capabilities, controls, VMXON */
 	read_config(); /* which VMs the modules describe */
-	for (unsigned i = 0; i < config.vms; i++)
-		passed += judge_vm(&config.vm[i]);
-	log_error("%u passed, %u failed", passed, config.vms - passed + config.complaints);
-	machine_end(options.at_end);
+	start_vms();   /* all that start by themselves */
+	core_run(&boot_pcpu);
 }

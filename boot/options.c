@@ -33,6 +33,12 @@ static bool parse_cores(struct options *options, const char *value)
 	return true;
 }
 
+static bool parse_vms(struct options *options, const char *value)
+{
+	options->in_turn = strcmp(value, "in-turn") == 0;
+	return options->in_turn || strcmp(value, "together") == 0;
+}
+
 static bool parse_fault(struct options *options, const char *value)
 {
 	static const char *const words[] = {[FAULT_HANG] = "hang",
@@ -42,7 +48,6 @@ static bool parse_fault(struct options *options, const char *value)
 					    [FAULT_LATE] = "late-ap",
 					    [FAULT_MTRR] = "mtrr",
 					    [FAULT_TSC] = "tsc",
-					    [FAULT_STACK] = "stack-ap",
 					    [FAULT_CALLS] = "calls"};
 
 	for (unsigned i = FAULT_HANG; i < ARRAY_SIZE(words); i++) {
@@ -69,6 +74,9 @@ static bool parse_option(struct options *options, const char *key, const char *v
 		format(options->without, sizeof(options->without), "%s", value);
 		return true;
 	}
+	if (strcmp(key, "vms") == 0)
+		return parse_vms(options, value) ||
+		       error_set(error, "boot option vms=%s: together or in-turn is right", value);
 	if (strcmp(key, "cores") == 0)
 		return parse_cores(options, value) ||
 		       error_set(error, "boot option cores=%s: want a number from 1 to %u", value,
@@ -76,12 +84,12 @@ static bool parse_option(struct options *options, const char *key, const char *v
 	if (strcmp(key, "fault") == 0)
 		return parse_fault(options, value) ||
 		       error_set(error,
-				 "boot option fault=%s: hang, panic-ap, panic-all, stack-ap, "
-				 "calls, dead-ap, late-ap, mtrr or tsc is right",
+				 "boot option fault=%s: hang, panic-ap, panic-all, calls, "
+				 "dead-ap, late-ap, mtrr or tsc is right",
 				 value);
 	return error_set(error,
-			 "boot option %s: unknown; known are at-end=, cores=, fault=, log= and "
-			 "without=",
+			 "boot option %s: unknown; known are at-end=, cores=, fault=, log=, vms= "
+			 "and without=",
 			 key);
 }
 

@@ -18,7 +18,6 @@ enum fault {
 	FAULT_HANG,
 	FAULT_PANIC,
 	FAULT_PANIC_ALL,
-	FAULT_STACK,
 	FAULT_CALLS,
 	FAULT_DEAD, /* from here on while the cores start */
 	FAULT_LATE,
@@ -29,6 +28,7 @@ enum fault {
 struct options {
 	enum at_end at_end;
 	enum log_level log;
+	bool in_turn;	/* the VMs run one after another */
 	unsigned cores; /* use so many at most; 0: all */
 	enum fault fault;
 	char without[160]; /* CPU features to do without: see vmx_caps_init */

@@ -14,6 +14,7 @@ enum apic_delivery {
 	APIC_FIXED = 0,
 	APIC_LOWEST_PRIORITY = 1,
 	APIC_SMI = 2,
+	APIC_RESERVED = 3,
 	APIC_NMI = 4,
 	APIC_INIT = 5,
 	APIC_STARTUP = 6,

@@ -193,6 +193,11 @@ bool vlapic_lint0_is_nmi(const struct vlapic *v)
 	return !(lvt & LVT_MASKED) && lvt_delivery(lvt) == APIC_NMI;
 }
 
+bool vlapic_lint0_listens(const struct vlapic *v)
+{
+	return !vlapic_enabled(v) || !(get(v, VLAPIC_LVT_LINT0) & LVT_MASKED);
+}
+
 static void error(struct vlapic *v, uint32_t bit)
 {
 	v->errors |= bit;

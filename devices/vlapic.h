@@ -213,6 +213,8 @@ void vlapic_accept(struct vlapic *v, const struct apic_message *message);
 
 /* Whether the 8259's interrupts, on LINT0, would arrive as NMIs. */
 bool vlapic_lint0_is_nmi(const struct vlapic *v);
+/* Whether a change of LINT0 can matter to the vCPU now; other cores may ask. */
+bool vlapic_lint0_listens(const struct vlapic *v);
 
 /* Lets time pass: the timer fires if its time has come. */
 void vlapic_advance(struct vlapic *v, uint64_t now);

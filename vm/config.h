@@ -21,7 +21,7 @@
 #define CONFIG_NAME_MAX	      31 /* characters */
 #define CONFIG_MODULES_MAX    16 /* of one VM, beside kernel and initrd */
 #define CONFIG_COMPLAINTS_MAX 16
-#define CONFIG_CPUS_MAX	      1
+#define CONFIG_CPUS_MAX	      32
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
 #define CONFIG_MEMORY_MIN     (2ULL << 20)
 #define CONFIG_TIMEOUT_MAX    86400 /* seconds */

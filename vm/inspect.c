@@ -393,7 +393,7 @@ enum monitor_memory inspect_memory(const struct guest_memory *memory, uint64_t g
 	for (unsigned i = 0; i < memory->extents; i++) {
 		const struct guest_extent *extent = &memory->extent[i];
 
-		if (!range_within(gpa - extent->gpa, length, extent->size))
+		if (gpa < extent->gpa || !range_within(gpa - extent->gpa, length, extent->size))
 			continue;
 		if (memory->populated && !(memory->populated[block / 8] & BIT(block % 8)))
 			return MONITOR_UNTOUCHED;

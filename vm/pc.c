@@ -24,15 +24,18 @@
 
 /* --- Interrupts --- */
 
-/* The one that arbitration picks: among equals they take turns. NULL: nobody listens. */
-static struct vlapic *arbitrate(struct pc *pc, const struct apic_message *message, unsigned sender)
+/*
+ * The one that arbitration picks: among equals they take turns. PC_CPUS_MAX: nobody listens.
+ * Whose turn it is may be lost between two senders; it is no more than a preference.
+ */
+static unsigned arbitrate(struct pc *pc, const struct apic_message *message, unsigned sender)
 {
-	struct vlapic *best = NULL;
-	unsigned winner = 0;
+	unsigned winner = PC_CPUS_MAX, first = __atomic_load_n(&pc->arbiter, __ATOMIC_RELAXED);
+	const struct vlapic *best = NULL;
 
 	for (unsigned i = 0; i < pc->cpus; i++) {
-		unsigned id = (pc->arbiter + i) % pc->cpus;
-		struct vlapic *lapic = &pc->cpu[id].lapic;
+		unsigned id = (first + i) % pc->cpus;
+		const struct vlapic *lapic = &pc->cpu[id].lapic;
 
 		if (id == sender || !vlapic_arbitrates(lapic) ||
 		    !vlapic_matches(lapic, message->destination, message->logical))
@@ -43,26 +46,57 @@ static struct vlapic *arbitrate(struct pc *pc, const struct apic_message *messag
 		winner = id;
 	}
 	if (best)
-		pc->arbiter = (winner + 1) % pc->cpus;
-	return best;
+		__atomic_store_n(&pc->arbiter, (winner + 1) % pc->cpus, __ATOMIC_RELAXED);
+	return winner;
+}
+
+/* Into the mailbox of vCPU `id`, whoever runs it. */
+static void post(struct pc *pc, unsigned id, const struct apic_message *message)
+{
+	struct mailbox *mailbox = &pc->cpu[id].mailbox;
+
+	switch (message->delivery) {
+	case APIC_FIXED:
+	case APIC_LOWEST_PRIORITY: mailbox_post(mailbox, message->vector, message->level); break;
+	case APIC_SMI: mailbox_flag(mailbox, MAIL_SMI); break;
+	case APIC_NMI: mailbox_flag(mailbox, MAIL_NMI); break;
+	case APIC_INIT: mailbox_flag(mailbox, MAIL_INIT); break;
+	case APIC_STARTUP:
+		__atomic_store_n(&mailbox->startup_vector, message->vector, __ATOMIC_RELAXED);
+		mailbox_flag(mailbox, MAIL_STARTUP);
+		break;
+	case APIC_EXTINT: mailbox_flag(mailbox, MAIL_EXTINT); break;
+	default: return;
+	}
+	pc->ops->kick(pc->ctx, id);
 }
 
 /* `sender` is the vCPU that is left out, PC_CPUS_MAX for none. */
 static void route(struct pc *pc, const struct apic_message *message, unsigned sender)
 {
-	if (message->delivery == APIC_LOWEST_PRIORITY) {
-		struct vlapic *lapic = arbitrate(pc, message, sender);
+	bool heard = false;
 
-		if (lapic)
-			vlapic_accept(lapic, message);
+	if (message->delivery == APIC_RESERVED) {
+		pc->ops->unheard(pc->ctx, message);
+		return;
+	}
+	if (message->delivery == APIC_LOWEST_PRIORITY) {
+		unsigned id = arbitrate(pc, message, sender);
+
+		if (id < pc->cpus)
+			post(pc, id, message);
 		return;
 	}
 	for (unsigned id = 0; id < pc->cpus; id++) {
-		struct vlapic *lapic = &pc->cpu[id].lapic;
-
-		if (id != sender && vlapic_matches(lapic, message->destination, message->logical))
-			vlapic_accept(lapic, message);
+		if (id == sender ||
+		    !vlapic_matches(&pc->cpu[id].lapic, message->destination, message->logical))
+			continue;
+		post(pc, id, message);
+		heard = true;
 	}
+	/* Broadcasts of a lone CPU are heard by nobody, and no fault. */
+	if (!heard && sender == PC_CPUS_MAX)
+		pc->ops->unheard(pc->ctx, message);
 }
 
 void pc_message(struct pc *pc, const struct apic_message *message)
@@ -83,6 +117,8 @@ void pc_msi(struct pc *pc, uint64_t address, uint32_t data)
 
 	if (address >> 20 != MSI_ADDRESS_TOP || !message.asserted)
 		return;
+	if (message.delivery == APIC_STARTUP)
+		message.delivery = APIC_RESERVED;
 	/* The redirection hint asks for one of the set. */
 	if ((address & MSI_ADDRESS_HINT) && message.delivery == APIC_FIXED)
 		message.delivery = APIC_LOWEST_PRIORITY;
@@ -91,7 +127,12 @@ void pc_msi(struct pc *pc, uint64_t address, uint32_t data)
 
 static void ioapic_send(void *ctx, const struct apic_message *message)
 {
-	pc_message(ctx, message);
+	struct apic_message copy = *message;
+
+	/* Only a local APIC sends start-up IPIs: here the code is a reserved one. */
+	if (copy.delivery == APIC_STARTUP)
+		copy.delivery = APIC_RESERVED;
+	pc_message(ctx, &copy);
 }
 
 static void lapic_send(void *ctx, const struct apic_message *message)
@@ -110,7 +151,9 @@ static void lapic_eoi(void *ctx, uint8_t vector)
 {
 	struct pc_cpu *cpu = ctx;
 
+	spin_lock(&cpu->pc->lock);
 	vioapic_eoi(&cpu->pc->ioapic, vector);
+	spin_unlock(&cpu->pc->lock);
 }
 
 static void lapic_nmi(void *ctx)
@@ -146,7 +189,7 @@ static void lapic_changed(void *ctx)
 {
 	struct pc_cpu *cpu = ctx;
 
-	cpu->pc->ops->kick(cpu->pc->ctx, cpu->id);
+	cpu->pc->ops->changed(cpu->pc->ctx, cpu->id);
 }
 
 static const struct vlapic_ops lapic_ops = {
@@ -166,8 +209,13 @@ static void set_intr(void *ctx, unsigned pin, bool level)
 
 	(void)pin;
 	vioapic_set_pin(&pc->ioapic, PC_GSI_EXTINT, level);
-	for (unsigned id = 0; id < pc->cpus; id++)
-		vlapic_set_lint(&pc->cpu[id].lapic, LINT0, level);
+	__atomic_store_n(&pc->intr, level, __ATOMIC_RELEASE);
+	for (unsigned id = 0; id < pc->cpus; id++) {
+		mailbox_flag(&pc->cpu[id].mailbox, MAIL_LINT0 | (level ? MAIL_LINT0_ROSE : 0));
+		/* A vCPU that does not listen finds it when it unmasks LINT0. */
+		if (vlapic_lint0_listens(&pc->cpu[id].lapic))
+			pc->ops->kick(pc->ctx, id);
+	}
 }
 
 static void set_irq(void *ctx, unsigned irq, bool level)
@@ -186,6 +234,62 @@ struct line pc_irq_line(struct pc *pc, unsigned irq)
 	return (struct line){.set = set_irq, .ctx = pc, .pin = irq};
 }
 
+static void collect_flags(struct pc_cpu *cpu, uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		uint8_t delivery;
+	} messages[] = {
+		/* A start-up IPI that came after an INIT finds the vCPU waiting for it. */
+		{MAIL_INIT, APIC_INIT}, {MAIL_STARTUP, APIC_STARTUP}, {MAIL_NMI, APIC_NMI},
+		{MAIL_SMI, APIC_SMI},	{MAIL_EXTINT, APIC_EXTINT},
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(messages); i++) {
+		const struct apic_message message = {
+			.delivery = messages[i].delivery,
+			.vector = (uint8_t)cpu->mailbox.startup_vector,
+		};
+
+		if (flags & messages[i].flag)
+			vlapic_accept(&cpu->lapic, &message);
+	}
+	if (flags & MAIL_LINT0_ROSE)
+		vlapic_set_lint(&cpu->lapic, LINT0, true);
+	if (flags & MAIL_LINT0)
+		vlapic_set_lint(&cpu->lapic, LINT0,
+				__atomic_load_n(&cpu->pc->intr, __ATOMIC_ACQUIRE));
+}
+
+static void collect_word(struct pc_cpu *cpu, unsigned word)
+{
+	uint32_t level = __atomic_load_n(&cpu->mailbox.level[word], __ATOMIC_RELAXED);
+	uint32_t bits = mailbox_take(&cpu->mailbox.posted[word]);
+
+	for (; bits; bits &= bits - 1) {
+		unsigned bit = (unsigned)__builtin_ctz(bits);
+		const struct apic_message message = {
+			.vector = (uint8_t)(word * 32 + bit),
+			.delivery = APIC_FIXED,
+			.level = level >> bit & 1,
+			.asserted = true,
+		};
+
+		vlapic_accept(&cpu->lapic, &message);
+	}
+}
+
+void pc_collect(struct pc *pc, unsigned id)
+{
+	struct pc_cpu *cpu = &pc->cpu[id];
+	uint32_t flags = mailbox_take(&cpu->mailbox.flags);
+
+	if (flags)
+		collect_flags(cpu, flags);
+	for (uint32_t words = mailbox_take(&cpu->mailbox.words); words; words &= words - 1)
+		collect_word(cpu, (unsigned)__builtin_ctz(words));
+}
+
 bool pc_nmi_possible(const struct pc *pc, unsigned cpu)
 {
 	return vioapic_sends_nmi(&pc->ioapic) || vlapic_lint0_is_nmi(&pc->cpu[cpu].lapic);
@@ -197,7 +301,9 @@ int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu)
 	int vector;
 
 	if (vlapic_extint(lapic)) {
+		spin_lock(&pc->lock);
 		vector = vpic_acknowledge(&pc->pic);
+		spin_unlock(&pc->lock);
 		vlapic_acknowledge_extint(lapic);
 		return vector;
 	}
@@ -211,12 +317,12 @@ int pc_interrupt_acknowledge(struct pc *pc, unsigned cpu)
 
 void pc_advance(struct pc *pc, uint64_t now)
 {
+	spin_lock(&pc->lock);
 	vpit_advance(&pc->pit, now);
 	vrtc_advance(&pc->rtc, now);
 	vuart_advance(&pc->com1, now);
 	vacpi_advance(&pc->acpi, now);
-	for (unsigned id = 0; id < pc->cpus; id++)
-		vlapic_advance(&pc->cpu[id].lapic, now);
+	spin_unlock(&pc->lock);
 }
 
 uint64_t pc_next_event(const struct pc *pc)
@@ -224,10 +330,24 @@ uint64_t pc_next_event(const struct pc *pc)
 	uint64_t next = MIN(vpit_next_event(&pc->pit), vrtc_next_event(&pc->rtc));
 
 	next = MIN(next, vuart_next_event(&pc->com1));
-	next = MIN(next, vacpi_next_event(&pc->acpi));
-	for (unsigned id = 0; id < pc->cpus; id++)
-		next = MIN(next, vlapic_next_event(&pc->cpu[id].lapic));
-	return next;
+	return MIN(next, vacpi_next_event(&pc->acpi));
+}
+
+bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now)
+{
+	bool taken;
+
+	spin_lock(&pc->lock);
+	taken = vuart_receive(&pc->com1, byte, now);
+	spin_unlock(&pc->lock);
+	return taken;
+}
+
+void pc_tx_ready(struct pc *pc, uint64_t now)
+{
+	spin_lock(&pc->lock);
+	vuart_tx_ready(&pc->com1, now);
+	spin_unlock(&pc->lock);
 }
 
 /* --- Maps --- */
@@ -235,10 +355,14 @@ uint64_t pc_next_event(const struct pc *pc)
 uint64_t pc_mmio_read(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t now)
 {
 	struct vlapic *lapic = &pc->cpu[cpu].lapic;
+	uint64_t value;
 
 	if (vlapic_claims(lapic, gpa))
 		return vlapic_read(lapic, gpa % VLAPIC_PAGE_SIZE, size, now) & mask_bytes(size);
-	return bus_mmio_read(&pc->bus, gpa, size, now);
+	spin_lock(&pc->lock);
+	value = bus_mmio_read(&pc->bus, gpa, size, now);
+	spin_unlock(&pc->lock);
+	return value;
 }
 
 void pc_mmio_write(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t value,
@@ -246,10 +370,13 @@ void pc_mmio_write(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uin
 {
 	struct vlapic *lapic = &pc->cpu[cpu].lapic;
 
-	if (vlapic_claims(lapic, gpa))
+	if (vlapic_claims(lapic, gpa)) {
 		vlapic_write(lapic, gpa % VLAPIC_PAGE_SIZE, size, value, now);
-	else
-		bus_mmio_write(&pc->bus, gpa, size, value, now);
+		return;
+	}
+	spin_lock(&pc->lock);
+	bus_mmio_write(&pc->bus, gpa, size, value, now);
+	spin_unlock(&pc->lock);
 }
 
 /* CF8H..CFFH: byte CF9H is the reset control register, the rest is PCI's. */

@@ -4,7 +4,12 @@
  *
  * ISA interrupts go to the 8259 pair and to the IOAPIC pin of the same number, but IRQ0, which is
  * on pin 2 (pin 0 is the 8259's INTR, as on every PC). The 8259's INTR is LINT0 of every local
- * APIC. Nothing here takes a lock: the caller lets one vCPU in at a time.
+ * APIC.
+ *
+ * Several cores may be in here at once. The board (all but the local APICs) has one lock, taken by
+ * the functions below. A local APIC is touched by the core that runs its vCPU alone: messages for
+ * it wait in its mailbox until that core calls pc_collect. Other cores read of it what routing
+ * needs (mode, IDs, priority), which may be a moment old, as on a bus.
  */
 #ifndef VM_PC_H
 #define VM_PC_H
@@ -24,6 +29,8 @@
 #include "devices/vport.h"
 #include "devices/vrtc.h"
 #include "devices/vuart.h"
+#include "lib/spinlock.h"
+#include "vm/mailbox.h"
 
 #define PC_CPUS_MAX 32
 /* Interrupt numbers (ISA IRQ = GSI, but for the timer). */
@@ -36,7 +43,8 @@
 
 /*
  * What the PC does to the world outside. All are called with pc_config.ctx from within a call of
- * this PC, and may not call back into it. None may be NULL but console_room (always room).
+ * this PC, and may not call back into it. None may be NULL but console_room (always room). Those
+ * marked (any) come from any core, the others of a vCPU from the core that runs it.
  */
 struct pc_ops {
 	void (*console_tx)(void *ctx, uint8_t byte); /* from COM1, while there is room */
@@ -45,8 +53,12 @@ struct pc_ops {
 	void (*debug_exit)(void *ctx, uint32_t value);
 	void (*power_off)(void *ctx);
 	void (*reset)(void *ctx);
-	/* vCPU `cpu`: an interrupt may have become deliverable or gone. */
+	/* (any) There is something in the mailbox of vCPU `cpu`. */
 	void (*kick)(void *ctx, unsigned cpu);
+	/* (any) A message that nobody hears, or with a reserved delivery mode. */
+	void (*unheard)(void *ctx, const struct apic_message *message);
+	/* vCPU `cpu`: an interrupt may have become deliverable or gone. */
+	void (*changed)(void *ctx, unsigned cpu);
 	void (*nmi)(void *ctx, unsigned cpu);
 	void (*smi)(void *ctx, unsigned cpu);
 	void (*init)(void *ctx, unsigned cpu); /* its local APIC is reset already */
@@ -78,12 +90,14 @@ static inline uint8_t pc_ioapic_id(unsigned cpus)
 struct pc;
 
 struct pc_cpu {
+	struct mailbox mailbox;
 	struct vlapic lapic;
 	struct pc *pc;
 	unsigned id;
 };
 
 struct pc {
+	struct spinlock lock; /* of the board: everything up to `cpus` */
 	struct bus bus;
 	struct vpic pic;
 	struct vpit pit;
@@ -94,6 +108,7 @@ struct pc {
 	struct vpci pci;
 	struct vport port;
 	struct vioapic ioapic;
+	bool intr; /* the level of the 8259 pair's output */
 	unsigned cpus;
 	unsigned arbiter; /* where the next lowest-priority arbitration begins */
 	const struct pc_ops *ops;
@@ -112,13 +127,20 @@ static inline struct vlapic *pc_lapic(struct pc *pc, unsigned cpu)
 /* Port accesses; size 1, 2 or 4. */
 static inline uint32_t pc_port_read(struct pc *pc, uint16_t port, unsigned size, uint64_t now)
 {
-	return bus_port_read(&pc->bus, port, size, now);
+	uint32_t value;
+
+	spin_lock(&pc->lock);
+	value = bus_port_read(&pc->bus, port, size, now);
+	spin_unlock(&pc->lock);
+	return value;
 }
 
 static inline void pc_port_write(struct pc *pc, uint16_t port, unsigned size, uint32_t value,
 				 uint64_t now)
 {
+	spin_lock(&pc->lock);
 	bus_port_write(&pc->bus, port, size, value, now);
+	spin_unlock(&pc->lock);
 }
 
 /*
@@ -129,10 +151,13 @@ uint64_t pc_mmio_read(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, 
 void pc_mmio_write(struct pc *pc, unsigned cpu, uint64_t gpa, unsigned size, uint64_t value,
 		   uint64_t now);
 
-/* Lets time pass up to `now` for all devices. */
+/* Lets time pass up to `now` for the devices of the board. */
 void pc_advance(struct pc *pc, uint64_t now);
-/* The tick at which pc_advance is wanted again, UINT64_MAX for never. */
+/* The tick at which pc_advance is wanted again, UINT64_MAX for never. Old news if others are in. */
 uint64_t pc_next_event(const struct pc *pc);
+
+/* By the core that runs vCPU `cpu`: what is in its mailbox goes to its local APIC. */
+void pc_collect(struct pc *pc, unsigned cpu);
 
 /* Is there an external interrupt that vCPU `cpu` would take if its IF allowed? Hot. */
 static inline bool pc_interrupt_pending(const struct pc *pc, unsigned cpu)
@@ -161,14 +186,7 @@ static inline bool pc_can_receive(const struct pc *pc)
 	return vuart_can_receive(&pc->com1);
 }
 
-static inline bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now)
-{
-	return vuart_receive(&pc->com1, byte, now);
-}
-
-static inline void pc_tx_ready(struct pc *pc, uint64_t now)
-{
-	vuart_tx_ready(&pc->com1, now);
-}
+bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now);
+void pc_tx_ready(struct pc *pc, uint64_t now);
 
 #endif

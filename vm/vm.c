@@ -128,25 +128,38 @@ static void block_of(const struct guest_extent *extent, uint64_t gpa, uint64_t *
 	*size = MIN(align_down(gpa, PAGE_SIZE_2M) + PAGE_SIZE_2M, end) - *start;
 }
 
+/* Maps the block of `extent` that holds `gpa`, zeroed; the caller holds the lock. */
+static void populate_block(struct vm *vm, const struct guest_extent *extent, uint64_t gpa)
+{
+	uint8_t *populated = &vm->memory.populated[gpa / PAGE_SIZE_2M / 8];
+	uint8_t bit = (uint8_t)BIT(gpa / PAGE_SIZE_2M % 8);
+	uint64_t start, size, hpa;
+
+	/* Another vCPU was faster. */
+	if (*populated & bit)
+		return;
+	block_of(extent, gpa, &start, &size);
+	hpa = (uint64_t)extent->host + (start - extent->gpa);
+	memset((void *)hpa, 0, align_up(size, PAGE_SIZE));
+	if (!ept_map(&vm->ept, start, hpa, align_up(size, PAGE_SIZE), EPT_RWX,
+		     vm->host->memory_type(hpa, hpa + size)))
+		vm_end(vm, VERDICT_CRASH, "no memory left for its page tables");
+	/* Only now may others, who look without the lock, take it for there. */
+	__atomic_fetch_or(populated, bit, __ATOMIC_RELEASE);
+}
+
 bool vm_populate(struct vm *vm, uint64_t gpa)
 {
 	struct guest_memory *memory = &vm->memory;
-	uint64_t start, size, hpa, block = gpa / PAGE_SIZE_2M;
 
 	for (unsigned i = 0; i < memory->extents; i++) {
 		const struct guest_extent *extent = &memory->extent[i];
 
 		if (gpa - extent->gpa >= extent->size)
 			continue;
-		if (memory->populated[block / 8] & BIT(block % 8))
-			return true;
-		block_of(extent, gpa, &start, &size);
-		hpa = (uint64_t)extent->host + (start - extent->gpa);
-		memset((void *)hpa, 0, align_up(size, PAGE_SIZE));
-		if (!ept_map(&vm->ept, start, hpa, align_up(size, PAGE_SIZE), EPT_RWX,
-			     vm->host->memory_type(hpa, hpa + size)))
-			vm_end(vm, VERDICT_CRASH, "no memory left for its page tables");
-		memory->populated[block / 8] |= (uint8_t)BIT(block % 8);
+		spin_lock(&vm->memory_lock);
+		populate_block(vm, extent, gpa);
+		spin_unlock(&vm->memory_lock);
 		return true;
 	}
 	return false;
@@ -194,8 +207,18 @@ static void on_kick(void *ctx, unsigned cpu)
 {
 	struct vm *vm = ctx;
 
+	if (!vm->vcpu[cpu])
+		return;
+	vcpu_tell(vm->vcpu[cpu], NEWS_MAIL);
+	vm->host->kick(vm->vcpu[cpu]);
+}
+
+static void on_changed(void *ctx, unsigned cpu)
+{
+	struct vm *vm = ctx;
+
 	if (vm->vcpu[cpu])
-		vm->vcpu[cpu]->attention |= ATTENTION_EVENT | ATTENTION_TIMER;
+		vm->vcpu[cpu]->attention |= ATTENTION_EVENT;
 }
 
 static void on_nmi(void *ctx, unsigned cpu)
@@ -205,32 +228,66 @@ static void on_nmi(void *ctx, unsigned cpu)
 	/* One is being delivered and one is kept; more are lost (SDM, "Nonmaskable Interrupt"). */
 	if (vm->vcpu[cpu]->nmis < 2)
 		vm->vcpu[cpu]->nmis++;
-	on_kick(ctx, cpu);
+	on_changed(ctx, cpu);
+}
+
+/* Whether the remark is to be made: once, as a guest can cause it without end. */
+static bool remark(struct vm *vm, enum vm_remark what)
+{
+	return !(__atomic_fetch_or(&vm->said, what, __ATOMIC_RELAXED) & what);
 }
 
 static void on_smi(void *ctx, unsigned cpu)
 {
 	struct vm *vm = ctx;
 
-	/* Once: a guest can send them without end. */
-	if (!vm->smi_ignored)
+	if (remark(vm, REMARK_SMI))
 		log_warn("VM %s: vCPU %u: SMI ignored: there is no system management mode",
 			 vm->config->name, cpu);
-	vm->smi_ignored = true;
 }
 
-/* One vCPU has nobody to be started by: INIT would leave it waiting for a start-up IPI forever. */
+static void on_unheard(void *ctx, const struct apic_message *message)
+{
+	struct vm *vm = ctx;
+
+	if (message->delivery == APIC_RESERVED && remark(vm, REMARK_DELIVERY))
+		log_warn("VM %s: an interrupt message (vector 0x%x) has a reserved delivery mode: "
+			 "not delivered; want fixed, lowest priority, SMI, NMI, INIT or ExtINT in "
+			 "the IOAPIC's entry",
+			 vm->config->name, message->vector);
+	if (message->delivery == APIC_STARTUP && remark(vm, REMARK_STARTUP))
+		log_warn("VM %s: a start-up IPI to %s 0x%x, which is not there: the VM has APIC "
+			 "IDs 0 to %u",
+			 vm->config->name, message->logical ? "the logical ID" : "APIC ID",
+			 message->destination, vm->cpus - 1);
+}
+
+/*
+ * INIT leaves an application processor waiting for a start-up IPI. The bootstrap processor begins
+ * at the reset vector: its firmware would start the machine anew.
+ */
 static void on_init(void *ctx, unsigned cpu)
 {
-	vm_end(ctx, VERDICT_STOPPED, "vCPU %u sent itself an INIT", cpu);
+	struct vm *vm = ctx;
+
+	if (cpu == 0) {
+		vm_end(vm, VERDICT_STOPPED, "INIT to the bootstrap processor: a reset");
+		return;
+	}
+	vm->vcpu[cpu]->activity = VCPU_WAIT_FOR_SIPI;
+	on_changed(ctx, cpu);
 }
 
 /* Only a CPU that waits for it after INIT takes a start-up IPI. */
 static void on_startup(void *ctx, unsigned cpu, uint8_t vector)
 {
-	(void)ctx;
-	(void)cpu;
-	(void)vector;
+	struct vm *vm = ctx;
+
+	if (vm->vcpu[cpu]->activity != VCPU_WAIT_FOR_SIPI)
+		return;
+	vm->vcpu[cpu]->startup_vector = vector;
+	vm->vcpu[cpu]->activity = VCPU_STARTING;
+	on_changed(ctx, cpu);
 }
 
 static const struct pc_ops pc_ops = {
@@ -241,6 +298,8 @@ static const struct pc_ops pc_ops = {
 	.power_off = on_power_off,
 	.reset = on_reset,
 	.kick = on_kick,
+	.unheard = on_unheard,
+	.changed = on_changed,
 	.nmi = on_nmi,
 	.smi = on_smi,
 	.init = on_init,
@@ -292,6 +351,7 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	vm->host = host;
 	vm->cpus = config->cpus;
 	vm->tsc_base = tsc;
+	vm->timer_at = UINT64_MAX;
 	console_init(&vm->console, host->console_put, prefix_console ? config->name : NULL);
 	cpuid_build(&vm->cpuid, policy);
 	if (!memory_fits(vm, error))
@@ -327,15 +387,22 @@ void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)
 {
 	va_list args;
 
-	if (vm->verdict != VERDICT_NONE)
+	spin_lock(&vm->end_lock);
+	if (vm->verdict != VERDICT_NONE) {
+		spin_unlock(&vm->end_lock);
 		return;
-	vm->verdict = verdict;
+	}
 	va_start(args, fmt);
 	vformat(vm->why, sizeof(vm->why), fmt, args);
 	va_end(args);
-	for (unsigned i = 0; i < vm->cpus; i++)
-		if (vm->vcpu[i])
-			vm->vcpu[i]->attention |= ATTENTION_END;
+	__atomic_store_n(&vm->verdict, verdict, __ATOMIC_RELEASE);
+	spin_unlock(&vm->end_lock);
+	for (unsigned i = 0; i < vm->cpus; i++) {
+		if (!vm->vcpu[i])
+			continue;
+		vcpu_tell(vm->vcpu[i], NEWS_END);
+		vm->host->kick(vm->vcpu[i]);
+	}
 }
 
 const char *verdict_name(enum verdict verdict)

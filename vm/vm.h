@@ -9,6 +9,8 @@
 #include "ept/ept.h"
 #include "lib/error.h"
 #include "lib/frames.h"
+#include "lib/spinlock.h"
+#include "lib/timer.h"
 #include "vm/config.h"
 #include "vm/console.h"
 #include "vm/cpuid.h"
@@ -16,8 +18,8 @@
 #include "vm/pc.h"
 #include "vm/vcpu.h"
 
-#define VM_CPUS_MAX 1
-_Static_assert(VM_CPUS_MAX == CONFIG_CPUS_MAX, "what descriptions may ask for");
+#define VM_CPUS_MAX 32
+_Static_assert(VM_CPUS_MAX >= CONFIG_CPUS_MAX, "what descriptions may ask for");
 
 enum verdict {
 	VERDICT_NONE,
@@ -28,6 +30,9 @@ enum verdict {
 	VERDICT_STOPPED
 };
 
+/* What a guest could make Socle say without end is said once. */
+enum vm_remark { REMARK_SMI = 1 << 0, REMARK_STARTUP = 1 << 1, REMARK_DELIVERY = 1 << 2 };
+
 /* What a VM needs of the machine it runs on; one for all VMs. */
 struct vm_host {
 	struct frames *frames;
@@ -36,6 +41,8 @@ struct vm_host {
 	/* The memory type of host memory [start, end), by the MTRRs. */
 	enum memory_type (*memory_type)(uint64_t start, uint64_t end);
 	void (*invalidate_ept)(void *ctx, uint64_t eptp);
+	/* vCPU has news: its core must look soon. From any core. */
+	void (*kick)(struct vcpu *vcpu);
 	void (*console_put)(uint8_t byte);
 	uint64_t (*console_room)(void);
 	uint64_t hz;	/* of the TSC */
@@ -46,19 +53,26 @@ struct vm_host {
 struct vm {
 	const struct vm_config *config;
 	const struct vm_host *host;
+	struct spinlock memory_lock; /* of `memory` and `ept`, which grow on first touch */
 	struct guest_memory memory;
 	struct ept ept;
 	struct pc pc;
 	struct cpuid_table cpuid;
 	struct console console;
-	uint64_t tsc_base; /* host TSC when the VM's clock was 0 */
+	uint64_t tsc_base;  /* host TSC when the VM's clock was 0 */
+	struct timer timer; /* for what the devices of the board want to do next */
+	struct spinlock timer_lock;
+	uint64_t timer_at; /* VM tick for which it is set, UINT64_MAX: not; atomic */
 	unsigned cpus;
 	struct vcpu *vcpu[VM_CPUS_MAX]; /* set by who makes the vCPUs */
 	struct vcpu_start start;
 	uint8_t *apic_page[VM_CPUS_MAX];
+	struct spinlock end_lock; /* of the two that follow */
 	enum verdict verdict;
 	char why[160];
-	bool smi_ignored;	 /* and said so */
+	bool paused;		 /* its vCPUs wait, its clock stands; atomic */
+	unsigned asleep;	 /* vCPUs that only INIT or an NMI could wake; atomic */
+	uint32_t said;		 /* enum vm_remark: what is told once */
 	bool progressed;	 /* since the last look */
 	uint64_t progress;	 /* VM ticks at the last look that found progress */
 	uint64_t progress_check; /* VM ticks of the next look */
@@ -84,7 +98,7 @@ uint64_t vm_memory_available(const struct vm_host *host);
  */
 bool vm_populate(struct vm *vm, uint64_t gpa);
 
-/* Ends the VM; the first verdict stays. Every vCPU stops before its next entry. */
+/* Ends the VM; the first verdict stays. Every vCPU stops before its next entry. From any core. */
 void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *verdict_name(enum verdict verdict);

@@ -203,7 +203,7 @@ uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
 	}
 	if (action == EXIT_ADVANCE)
 		skip(vmcs_read(EXIT_INSN_LENGTH));
-	if (action == EXIT_STOP || v->vcpu.attention)
+	if (action == EXIT_STOP || v->vcpu.wanted)
 		return 0;
 	return run_arm_timer(v);
 }

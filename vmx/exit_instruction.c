@@ -53,7 +53,7 @@ enum exit_action exit_cpuid(struct vmx_vcpu *v)
 
 enum exit_action exit_hlt(struct vmx_vcpu *v)
 {
-	v->vcpu.halted = true;
+	v->vcpu.activity = VCPU_HALTED;
 	/* The loop idles after RIP has moved past the HLT. */
 	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
 	return EXIT_ADVANCE;

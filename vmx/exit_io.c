@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Exits of I/O instructions: IN, OUT, and INS and OUTS with all their prefixes. */
 #include "vmx/exit.h"
+
+#include "vmx/board.h"
 #include "vmx/guest_cpu.h"
 #include "vmx/vmcs.h"
 
@@ -92,7 +94,7 @@ static enum emulate_status move_string(struct vmx_vcpu *v, struct emulate *e,
 			return EMULATE_DONE;
 		add_to_register(&e->gpr[GPR_RCX], -1, info.address_bytes);
 		/* The VM may have ended by this very port. */
-		if (v->vcpu.attention & ATTENTION_END)
+		if (vcpu_ended(&v->vcpu))
 			return EMULATE_AGAIN;
 	}
 	return e->gpr[GPR_RCX] & mask ? EMULATE_AGAIN : EMULATE_DONE;
@@ -107,7 +109,7 @@ static enum exit_action string_io(struct vmx_vcpu *v, const struct io_access *io
 	guest_cpu_begin(v, &e);
 	status = move_string(v, &e, io, &result);
 	result.length = (uint8_t)vmcs_read(EXIT_INSN_LENGTH);
-	v->vcpu.attention |= ATTENTION_TIMER;
+	board_check(v->vcpu.vm);
 	return guest_cpu_result(v, status, &result);
 }
 
@@ -127,16 +129,12 @@ enum exit_action exit_io(struct vmx_vcpu *v)
 
 	if (io.string)
 		return string_io(v, &io);
-	if (io.in) {
+	if (io.in)
 		*rax = merge_rax(*rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
-		/* Reading the clock's register C or the UART's data sets a timer going. */
-		if (vmx_host_tsc(v, pc_next_event(pc)) < v->deadline)
-			v->vcpu.attention |= ATTENTION_TIMER;
-	} else {
+	else
 		pc_port_write(pc, io.port, io.size, (uint32_t)(*rax & mask_bytes(io.size)),
 			      vmx_now(v));
-		/* Timers are set by writes. */
-		v->vcpu.attention |= ATTENTION_TIMER;
-	}
+	/* Writes set timers; so do reads of the RTC's register C and of the UART's data. */
+	board_check(v->vcpu.vm);
 	return EXIT_ADVANCE;
 }

@@ -5,6 +5,7 @@
 #include "arch/x86_64/cpu.h"
 #include "lib/format.h"
 #include "lib/string.h"
+#include "vmx/board.h"
 #include "vmx/dump.h"
 #include "vmx/vmcs.h"
 
@@ -54,7 +55,8 @@ static void mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t value)
 	struct vmx_vcpu *v = ctx;
 
 	pc_mmio_write(&v->vcpu.vm->pc, v->vcpu.id, gpa, size, value, vmx_now(v));
-	/* A timer may have been set. */
+	/* A timer may have been set, of the board or of the local APIC. */
+	board_check(v->vcpu.vm);
 	v->vcpu.attention |= ATTENTION_TIMER;
 }
 

@@ -325,8 +325,6 @@ void msr_fill_bitmap(uint8_t *bitmap)
 
 void msr_reset(struct vmx_vcpu *v)
 {
-	static const uint32_t passed[] = {MSR_STAR,	      MSR_LSTAR,   MSR_CSTAR,	 MSR_FMASK,
-					  MSR_KERNEL_GS_BASE, MSR_TSC_AUX, MSR_SPEC_CTRL};
 	struct vcpu *vcpu = &v->vcpu;
 
 	vcpu->misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS;
@@ -336,8 +334,42 @@ void msr_reset(struct vmx_vcpu *v)
 	/* As firmware sets it: the hole below 4 GiB, for devices, is uncached. */
 	vcpu->mtrr_variable[0] = GUEST_LOW_MAX | MEMORY_UC;
 	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 30)) | MTRR_VALID;
-	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
-		wrmsr_safe(passed[i], 0);
-	/* What the last VM taught the branch predictors is not this one's. */
-	wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+/* What the rules pass and VM entry and exit do not switch, as far as this CPU has it. */
+static struct {
+	uint32_t msr[PASSED_MSRS];
+	unsigned count;
+	bool branches; /* IA32_PRED_CMD is there */
+} passed;
+
+void msr_init(void)
+{
+	static const uint32_t all[PASSED_MSRS] = {MSR_STAR,	MSR_LSTAR,	    MSR_CSTAR,
+						  MSR_FMASK,	MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
+						  MSR_SPEC_CTRL};
+	uint64_t value;
+
+	for (unsigned i = 0; i < PASSED_MSRS; i++)
+		if (rdmsr_safe(all[i], &value))
+			passed.msr[passed.count++] = all[i];
+	passed.branches = wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+void msr_save(struct vmx_vcpu *v)
+{
+	for (unsigned i = 0; i < passed.count; i++)
+		v->state.msr[i] = rdmsr(passed.msr[i]);
+}
+
+void msr_load(const struct vmx_vcpu *v)
+{
+	for (unsigned i = 0; i < passed.count; i++)
+		wrmsr(passed.msr[i], v->state.msr[i]);
+}
+
+void msr_forget_branches(void)
+{
+	if (passed.branches)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }

@@ -1,91 +1,131 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop that runs a vCPU: what is due is done, then the guest is entered, and exits are handled
- * without coming back here until somebody sets a bit of `attention`.
+ * without coming back here until somebody wants it (vcpu.wanted).
  *
- * The vCPU's deadline is the next moment at which anything of the VM wants to act. While the guest
- * runs it is kept by the VMX-preemption timer, or by the host's local APIC where the CPU has none;
- * while it is halted the host halts, with the host's timer.
+ * The vCPU's deadline is the next moment at which it or its core wants to act: its local APIC's
+ * timer, the core's timers, the end of its slice. It is kept by the VMX-preemption timer, or by the
+ * host's local APIC where the CPU has none.
  */
 #include "vmx/run.h"
 
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/fpu.h"
 #include "arch/x86_64/lapic.h"
-#include "arch/x86_64/uart.h"
+#include "vmx/core.h"
 #include "vmx/dump.h"
 #include "vmx/events.h"
 #include "vmx/vmcs.h"
 
-/* While bytes wait for room in the guest's UART or in ours, it is looked at this often. */
-#define CONSOLE_POLL_HZ 2000
-
-#define CPU_DR6_RESET	0xffff0ff0ULL
-
 uint64_t vmx_enter(struct vmx_vcpu *v);
 
-static void feed_console(struct vmx_vcpu *v, uint64_t now)
+static struct vlapic *lapic_of(const struct vmx_vcpu *v)
 {
-	struct pc *pc = &v->vcpu.vm->pc;
-	int byte;
-
-	/* In Bochs interrupts stay pending while the guest has them off: their turn is here. */
-	irq_window();
-	while (pc_can_receive(pc) && (byte = uart_get()) >= 0)
-		pc_receive(pc, (uint8_t)byte, now);
-	pc_tx_ready(pc, now);
+	return pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
 }
 
-/* Everything that has become due, and the next deadline. */
-static void look_at_timers(struct vmx_vcpu *v)
+uint64_t vmx_wake_time(const struct vmx_vcpu *v)
 {
-	struct vm *vm = v->vcpu.vm;
-	uint64_t now = vmx_now(v), next;
+	if (v->vcpu.activity != VCPU_HALTED || v->vcpu.vm->paused)
+		return UINT64_MAX;
+	return vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
+}
 
-	feed_console(v, now);
-	if (now >= pc_next_event(&vm->pc))
-		pc_advance(&vm->pc, now);
-	vm_check_progress(vm, now);
-	next = MIN(pc_next_event(&vm->pc), vm_progress_deadline(vm));
-	if (uart_waiting() || vm->pc.com1.tx.used)
-		next = MIN(next, now + vm->host->hz / CONSOLE_POLL_HZ);
-	v->deadline = MIN(vmx_host_tsc(v, next), (uint64_t)INT64_MAX);
+/* Everything that has become due, and the next deadline. False: the core is wanted elsewhere. */
+static bool look_at_timers(struct vmx_vcpu *v)
+{
+	const struct core *core = core_self();
+	uint64_t now = rdtsc(), next = core_serve(now);
+
+	vlapic_advance(lapic_of(v), now - v->vcpu.vm->tsc_base);
+	if (core->pick || now >= core->slice_end)
+		return false;
+	next = MIN(next, vmx_host_tsc(v, vlapic_next_event(lapic_of(v))));
+	v->deadline = MIN(MIN(next, core->slice_end), (uint64_t)INT64_MAX);
 	if (!v->has_timer)
 		lapic_timer_arm(v->deadline);
+	return true;
 }
 
-/* Halted until an event for the guest comes; the VM may end meanwhile. */
-static void idle(struct vmx_vcpu *v)
+/*
+ * Whether nothing but an INIT or NMI of another vCPU could make this one go on; when that is so of
+ * all of them, nothing ever happens in the VM again.
+ */
+static void set_asleep(struct vmx_vcpu *v, bool asleep)
 {
-	while (!events_wake(v) && !(v->vcpu.attention & ATTENTION_END)) {
-		if (!(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF) &&
-		    !pc_nmi_possible(&v->vcpu.vm->pc, v->vcpu.id)) {
-			vm_end(v->vcpu.vm, VERDICT_HANG,
-			       "halted with interrupts off: nothing can wake it (RIP 0x%lx)",
-			       vmcs_read(GUEST_RIP));
-			return;
-		}
-		if (rdtsc() < v->deadline) {
-			lapic_timer_arm(v->deadline);
-			irq_enable_and_halt();
-		}
-		look_at_timers(v);
+	struct vm *vm = v->vcpu.vm;
+	unsigned count;
+
+	if (v->asleep == asleep)
+		return;
+	v->asleep = asleep;
+	if (!asleep) {
+		__atomic_fetch_sub(&vm->asleep, 1, __ATOMIC_SEQ_CST);
+		return;
 	}
-	if (v->has_timer)
-		lapic_timer_arm(UINT64_MAX);
-	v->vcpu.halted = false;
+	count = __atomic_add_fetch(&vm->asleep, 1, __ATOMIC_SEQ_CST);
+	if (count < vm->cpus)
+		return;
+	/* What a vCPU was told before the sender went to sleep wakes it yet. */
+	for (unsigned i = 0; i < vm->cpus; i++)
+		if (__atomic_load_n(&vm->vcpu[i]->news, __ATOMIC_SEQ_CST) ||
+		    pc_nmi_possible(&vm->pc, i))
+			return;
+	vm_end(vm, VERDICT_HANG, "halted with interrupts off: nothing can wake it (RIP 0x%lx)",
+	       vmcs_read(GUEST_RIP));
 }
 
-/* Does what is due; what there is to inject stays for the entry. False: the VM has ended. */
-static bool attend(struct vmx_vcpu *v)
+/* Not active: whether it is now, or goes on waiting. */
+static bool wakes(struct vmx_vcpu *v)
 {
+	switch (v->vcpu.activity) {
+	case VCPU_STARTING: vmx_vcpu_startup(v, v->vcpu.startup_vector); break;
+	case VCPU_HALTED:
+		if (!events_wake(v)) {
+			set_asleep(v, !(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF));
+			return false;
+		}
+		break;
+	case VCPU_WAIT_FOR_SIPI: set_asleep(v, true); return false;
+	default: break;
+	}
+	set_asleep(v, false);
+	v->vcpu.activity = VCPU_ACTIVE;
+	return true;
+}
+
+static void take_news(struct vmx_vcpu *v)
+{
+	uint32_t news = vcpu_take_news(&v->vcpu, NEWS_MAIL | NEWS_PAUSE | NEWS_CLOCK);
+
+	if (news & NEWS_MAIL)
+		pc_collect(&v->vcpu.vm->pc, v->vcpu.id);
+	if (news & NEWS_CLOCK) {
+		vmcs_write(TSC_OFFSET, v->vcpu.tsc_adjust - v->vcpu.vm->tsc_base);
+		v->vcpu.attention |= ATTENTION_TIMER;
+	}
+}
+
+#define GO_ON (-1)
+
+/* Does what is due; what there is to inject stays for the entry. GO_ON, or why the loop ends. */
+static int attend(struct vmx_vcpu *v)
+{
+	take_news(v);
 	if (v->vcpu.attention & ATTENTION_TIMER) {
 		v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
-		look_at_timers(v);
+		if (!look_at_timers(v)) {
+			v->vcpu.attention |= ATTENTION_TIMER;
+			return vcpu_ended(&v->vcpu) ? RUN_ENDED : RUN_AGAIN;
+		}
+		take_news(v);
 	}
-	if (v->vcpu.halted)
-		idle(v);
-	return !(v->vcpu.attention & ATTENTION_END);
+	if (vcpu_ended(&v->vcpu))
+		return RUN_ENDED;
+	if (__atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_RELAXED))
+		return RUN_WAIT;
+	if (v->vcpu.activity != VCPU_ACTIVE && !wakes(v))
+		return vcpu_ended(&v->vcpu) ? RUN_ENDED : RUN_WAIT;
+	return GO_ON;
 }
 
 /*
@@ -103,38 +143,24 @@ static bool inject(struct vmx_vcpu *v)
 	return false;
 }
 
-/* What the last user of this CPU left in registers that entry and exit do not switch. */
-static void load_clean_state(struct vmx_vcpu *v)
+enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 {
-	uint64_t zero = 0;
-
-	fpu_reset(v->vcpu.xcr0);
-	write_cr2(0);
-	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %1, %%dr6"
-			 :
-			 : "r"(zero), "r"(CPU_DR6_RESET));
-}
-
-void vmx_vcpu_run(struct vmx_vcpu *v)
-{
-	load_clean_state(v);
 	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
 	for (;;) {
-		if (v->vcpu.attention && !attend(v))
-			break;
-		if (!run_arm_timer(v))
+		if (v->vcpu.wanted) {
+			int end = attend(v);
+
+			if (end != GO_ON)
+				return (enum run_end)end;
+		}
+		if (!run_arm_timer(v) || !inject(v))
 			continue;
-		if (!inject(v))
-			break;
 		if (vmx_enter(v)) {
 			dump_vm_fail(v);
 			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",
 			       vmx_instruction_error(vmcs_read(INSTRUCTION_ERROR)));
-			break;
+			continue;
 		}
 		v->launched = true;
 	}
-	lapic_timer_arm(UINT64_MAX);
-	/* What was typed for this VM is not for the next one. */
-	uart_drop_input();
 }

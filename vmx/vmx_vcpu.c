@@ -6,6 +6,7 @@
 #include "vmx/vmx_vcpu.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fpu.h"
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/traps.h"
 #include "lib/log.h"
@@ -13,9 +14,11 @@
 #include "vmx/caps.h"
 #include "vmx/cr.h"
 #include "vmx/msr.h"
+#include "vmx/switch.h"
 #include "vmx/vmcs.h"
 
 #define PAT_RESET	  0x0007040600070406ULL
+#define DR6_RESET	  0xffff0ff0ULL
 #define DR7_RESET	  0x400
 #define LINK_POINTER_NONE UINT64_MAX
 
@@ -27,6 +30,29 @@ static struct {
 	uint64_t msr_bitmap;
 } shared;
 
+/*
+ * VPIDs in use; 0 is the host's. Whoever gets one that was another's finds nothing of it: a core
+ * that a vCPU comes to anew invalidates its VPID first (vmx/switch.c). Core 0 makes all vCPUs.
+ */
+#define VPIDS 4096
+static uint8_t vpid_used[VPIDS / 8] = {1};
+
+static uint16_t vpid_take(void)
+{
+	for (unsigned vpid = 1; vpid < VPIDS; vpid++) {
+		if (vpid_used[vpid / 8] & BIT(vpid % 8))
+			continue;
+		vpid_used[vpid / 8] |= (uint8_t)BIT(vpid % 8);
+		return (uint16_t)vpid;
+	}
+	return 0;
+}
+
+static void vpid_give(uint16_t vpid)
+{
+	vpid_used[vpid / 8] &= (uint8_t)~BIT(vpid % 8);
+}
+
 bool vmx_vcpu_init_shared(struct frames *frames)
 {
 	shared.io_bitmap = frames_alloc(frames, 2 * PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
@@ -35,6 +61,7 @@ bool vmx_vcpu_init_shared(struct frames *frames)
 		return false;
 	memset((void *)shared.io_bitmap, 0xff, 2 * PAGE_SIZE);
 	msr_fill_bitmap((uint8_t *)shared.msr_bitmap);
+	msr_init();
 	return true;
 }
 
@@ -79,8 +106,6 @@ static void write_controls(struct vmx_vcpu *v)
 /* What an exit loads is what the host runs with, so that it needs no repair. */
 static void write_host(const struct vmx_vcpu *v)
 {
-	const struct pcpu *pcpu = pcpu_self();
-
 	vmcs_write(HOST_CS_SELECTOR, SELECTOR_CODE);
 	vmcs_write(HOST_SS_SELECTOR, SELECTOR_DATA);
 	vmcs_write(HOST_DS_SELECTOR, SELECTOR_DATA);
@@ -97,12 +122,19 @@ static void write_host(const struct vmx_vcpu *v)
 	vmcs_write(HOST_CR3, read_cr3());
 	vmcs_write(HOST_CR4, read_cr4());
 	vmcs_write(HOST_FS_BASE, 0);
-	vmcs_write(HOST_GS_BASE, (uint64_t)pcpu);
-	vmcs_write(HOST_TR_BASE, (uint64_t)&pcpu->tss);
-	vmcs_write(HOST_GDTR_BASE, (uint64_t)pcpu->gdt);
 	vmcs_write(HOST_IDTR_BASE, traps_idt_base());
 	vmcs_write(HOST_RSP, (uint64_t)(v->vcpu.gpr + GPR_COUNT));
 	vmcs_write(HOST_RIP, (uint64_t)vmx_exit);
+}
+
+void vmx_vcpu_write_core(struct vmx_vcpu *v)
+{
+	const struct pcpu *pcpu = pcpu_self();
+
+	vmcs_write(HOST_GS_BASE, (uint64_t)pcpu);
+	vmcs_write(HOST_TR_BASE, (uint64_t)&pcpu->tss);
+	vmcs_write(HOST_GDTR_BASE, (uint64_t)pcpu->gdt);
+	v->last_core = (int)pcpu->id;
 }
 
 /* The VMCS's order of segments is the instructions' one (enum insn_segment), then LDTR and TR. */
@@ -114,10 +146,8 @@ static void write_segment(unsigned index, const struct start_segment *s)
 	vmcs_write(vmcs_segment(GUEST_ES_RIGHTS, index), s->rights);
 }
 
-static void write_guest(struct vmx_vcpu *v)
+static void write_guest(struct vmx_vcpu *v, const struct vcpu_start *start)
 {
-	const struct vcpu_start *start = &v->vcpu.vm->start;
-
 	for (unsigned i = 0; i < SEGMENTS; i++)
 		write_segment(i, &start->segment[i]);
 	write_segment(VMCS_SEGMENT_LDTR, &start->ldtr);
@@ -145,44 +175,122 @@ static void write_guest(struct vmx_vcpu *v)
 	memcpy(v->vcpu.gpr, start->gpr, sizeof(v->vcpu.gpr));
 }
 
+/* SDM volume 3, "Processor State After Reset": what INIT leaves. RIP and CS are the vector's. */
+static struct vcpu_start startup_state(uint8_t vector, uint32_t signature)
+{
+	const struct start_segment data = {.limit = 0xffff, .rights = RIGHTS_DATA16};
+	struct vcpu_start start = {
+		.mode = START_REAL16,
+		.gpr[GPR_RDX] = signature,
+		.cr0 = CR0_ET | CR0_NW | CR0_CD,
+		.ldtr = {.limit = 0xffff, .rights = RIGHTS_LDT},
+		.tr = {.limit = 0xffff, .rights = RIGHTS_TSS_BUSY},
+		.gdtr.limit = 0xffff,
+		.idtr.limit = 0xffff,
+	};
+
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		start.segment[i] = data;
+	start.segment[SEGMENT_CS] = (struct start_segment){.selector = (uint16_t)(vector << 8),
+							   .base = (uint64_t)vector << 12,
+							   .limit = 0xffff,
+							   .rights = RIGHTS_CODE16};
+	return start;
+}
+
+void vmx_vcpu_startup(struct vmx_vcpu *v, uint8_t vector)
+{
+	struct vcpu_start start = startup_state(vector, v->vcpu.vm->cpuid.basic[1].eax);
+	uint64_t pat = vmcs_read(GUEST_PAT), zero = 0;
+
+	vmcs_write(ENTRY_CONTROLS, vmcs_read(ENTRY_CONTROLS) & ~(uint64_t)ENTRY_IA32E);
+	vmcs_write(ENTRY_INTR_INFO, 0);
+	write_guest(v, &start);
+	/* INIT leaves the PAT, the FPU and most other MSRs alone. */
+	vmcs_write(GUEST_PAT, pat);
+	write_cr2(0);
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %1, %%dr6"
+			 :
+			 : "r"(zero), "r"(DR6_RESET));
+	v->vcpu.exception.pending = false;
+	v->vcpu.nmis = 0;
+	v->interrupted.info = 0;
+	v->vcpu.activity = VCPU_ACTIVE;
+}
+
+static bool alloc_parts(struct vmx_vcpu *v, struct error *error)
+{
+	struct frames *frames = v->vcpu.vm->host->frames;
+	uint64_t fpu =
+		frames_alloc(frames, align_up(fpu_area_size(), PAGE_SIZE), PAGE_SIZE, UINT64_MAX);
+
+	v->vmcs = frames_alloc(frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+	if (fpu != FRAMES_NONE)
+		v->state.fpu = (void *)fpu;
+	if (v->vmcs == FRAMES_NONE || fpu == FRAMES_NONE)
+		return error_set(error, "no memory left for a VMCS");
+	fpu_area_init(v->state.fpu);
+	memset((void *)v->vmcs, 0, PAGE_SIZE);
+	*(uint32_t *)v->vmcs = vmx_caps()->revision;
+	return true;
+}
+
+static void free_parts(struct vmx_vcpu *v)
+{
+	struct frames *frames = v->vcpu.vm->host->frames;
+
+	if (v->state.fpu)
+		frames_free(frames, (uint64_t)v->state.fpu, align_up(fpu_area_size(), PAGE_SIZE));
+	if (v->vmcs != FRAMES_NONE)
+		frames_free(frames, v->vmcs, PAGE_SIZE);
+}
+
+/* The VMCS is filled with the core's registers free for it, and left clear. */
+static bool fill_vmcs(struct vmx_vcpu *v, struct error *error)
+{
+	struct vcpu_start startup = startup_state(0, v->vcpu.vm->cpuid.basic[1].eax);
+
+	vmx_switch_away();
+	if (!vmcs_clear(v->vmcs) || !vmcs_load(v->vmcs))
+		return error_set(error, "the CPU refuses its VMCS (VMCLEAR or VMPTRLD failed)");
+	write_controls(v);
+	write_host(v);
+	write_guest(v, v->vcpu.id == 0 ? &v->vcpu.vm->start : &startup);
+	/* VMCLEAR writes back what the CPU keeps of it: another core may load it then. */
+	vmcs_clear(v->vmcs);
+	return true;
+}
+
 bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct error *error)
 {
 	v->vcpu.id = id;
 	v->vcpu.vm = vm;
 	v->vcpu.xcr0 = 1;
-	v->vpid = (uint16_t)(id + 1);
+	v->vcpu.activity = id == 0 ? VCPU_ACTIVE : VCPU_WAIT_FOR_SIPI;
+	v->state.dr6 = DR6_RESET;
+	v->vpid = vpid_take();
+	v->loaded_on = v->last_core = v->running_on = NO_CORE;
 	v->has_timer = vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER);
 	v->timer_shift = (uint8_t)vmx_caps()->preemption_shift;
 	v->ept_pointer = ept_pointer(&vm->ept);
 	v->cr4_allowed = cpuid_cr4_allowed(&vm->cpuid);
 	v->xcr0_allowed = cpuid_xcr0_allowed(&vm->cpuid);
-	v->vmcs = frames_alloc(vm->host->frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
-	if (v->vmcs == FRAMES_NONE)
-		return error_set(error, "no memory left for a VMCS");
-	memset((void *)v->vmcs, 0, PAGE_SIZE);
-	*(uint32_t *)v->vmcs = vmx_caps()->revision;
-	if (!vmcs_clear(v->vmcs) || !vmcs_load(v->vmcs)) {
-		frames_free(vm->host->frames, v->vmcs, PAGE_SIZE);
-		return error_set(error, "the CPU refuses its VMCS (VMCLEAR or VMPTRLD failed)");
-	}
-	pcpu_self()->current = v;
-	write_controls(v);
-	write_host(v);
-	write_guest(v);
 	msr_reset(v);
+	if (!v->vpid)
+		return error_set(error, "no VPID left: too many vCPUs");
+	if (!alloc_parts(v, error) || !fill_vmcs(v, error)) {
+		free_parts(v);
+		vpid_give(v->vpid);
+		return false;
+	}
 	vm->vcpu[id] = &v->vcpu;
 	return true;
 }
 
 void vmx_vcpu_destroy(struct vmx_vcpu *v)
 {
-	/* VMCLEAR writes back what the CPU cached of it: only then is the page free. */
-	vmcs_clear(v->vmcs);
-	/* The next user of this VPID must not see this one's translations. */
-	if (vmx_has(CONTROL_PROC2, PROC2_VPID))
-		vmx_invvpid(INVVPID_ALL, 0, 0);
-	pcpu_self()->current = NULL;
-	frames_free(v->vcpu.vm->host->frames, v->vmcs, PAGE_SIZE);
+	free_parts(v);
+	vpid_give(v->vpid);
 	v->vcpu.vm->vcpu[v->vcpu.id] = NULL;
 }
 

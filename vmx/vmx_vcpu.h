@@ -7,11 +7,16 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "lib/timer.h"
 #include "vm/emulate.h"
+#include "vm/sched.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
 
 #define EXIT_REASONS 70
+/* MSRs that the guest has in the CPU and that entry and exit do not switch. */
+#define PASSED_MSRS 7
+#define NO_CORE	    (-1)
 
 /* An event whose delivery an exit interrupted, in the format of the VM-entry fields. */
 struct vmx_event {
@@ -20,10 +25,20 @@ struct vmx_event {
 	uint32_t length;
 };
 
+/* What entry and exit leave in the CPU's registers; switched when the core takes another vCPU. */
+struct vmx_state {
+	void *fpu; /* fpu_area_size() bytes */
+	uint64_t msr[PASSED_MSRS];
+	uint64_t dr[4];
+	uint64_t dr6;
+	uint64_t cr2;
+};
+
 struct vmx_vcpu {
 	struct vcpu vcpu;  /* first: entry.asm saves registers there */
 	uint64_t host_rsp; /* of the loop that entered the guest */
 	bool launched;
+	bool asleep;	     /* counted in vm->asleep */
 	bool has_timer;	     /* the VMX-preemption timer keeps the deadline */
 	uint8_t timer_shift; /* it counts TSC ticks >> this */
 	uint64_t deadline;   /* host TSC at which the loop must look at its timers */
@@ -37,6 +52,13 @@ struct vmx_vcpu {
 	struct emulate_code code;     /* what the emulator keeps of the last instruction */
 	struct vmx_event interrupted; /* valid bit in info */
 	uint64_t exits[EXIT_REASONS]; /* by reason */
+
+	struct vmx_state state; /* while not loaded */
+	int loaded_on;		/* the core whose registers hold it, or NO_CORE; atomic */
+	int last_core;		/* whose host state is in the VMCS, or NO_CORE */
+	int running_on;		/* the core that is in vmx_vcpu_run for it, or NO_CORE; atomic */
+	struct sched_entity entity; /* the scheduler's */
+	struct timer wake;	    /* while it is halted: its local APIC's timer */
 };
 
 /* What the dispatcher does after a handler. */
@@ -47,17 +69,21 @@ enum exit_action {
 };
 
 /*
- * Makes the VMCS of `v` (zeroed by the caller) and sets it to the VM's start state. False: no
- * memory or the CPU refuses; nothing is left. The VMCS is current on this CPU afterwards.
+ * Makes vCPU `id` of the VM: the first one in the VM's start state, the others waiting for a
+ * start-up IPI. False: no memory or the CPU refuses; nothing is left. `v` is zeroed by the caller.
  */
 bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct error *error);
+/* It is loaded on no core. */
 void vmx_vcpu_destroy(struct vmx_vcpu *v);
+
+/* A start-up IPI: real mode at `vector` * 4 KiB, all else as after INIT. It is loaded here. */
+void vmx_vcpu_startup(struct vmx_vcpu *v, uint8_t vector);
+
+/* The part of the VMCS that says where exits land: that of this core. It is loaded here. */
+void vmx_vcpu_write_core(struct vmx_vcpu *v);
 
 /* Pages that all vCPUs share: bitmaps. Once, before the first vCPU. False: no memory. */
 bool vmx_vcpu_init_shared(struct frames *frames);
-
-/* Runs the vCPU on this CPU until its VM has ended. */
-void vmx_vcpu_run(struct vmx_vcpu *v);
 
 /* The VM's clock now, in ticks. */
 uint64_t vmx_now(const struct vmx_vcpu *v);

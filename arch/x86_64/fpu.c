@@ -6,6 +6,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "lib/bits.h"
+#include "lib/string.h"
 #include "lib/x86.h"
 
 #define CPUID_1_ECX_XSAVE BIT(26)
@@ -27,6 +28,7 @@ static const struct {
 _Static_assert(sizeof(clean) == 576, "legacy XSAVE area and header, aligned");
 
 static bool has_xsave;
+static uint64_t all_components; /* of XCR0 */
 
 void fpu_init(void)
 {
@@ -36,6 +38,13 @@ void fpu_init(void)
 	if (has_xsave)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
+	if (has_xsave) {
+		struct cpuid all = cpuid(0xd, 0);
+
+		all_components = (uint64_t)all.edx << 32 | all.eax;
+		/* The size that CPUID tells is that of what XCR0 has on. */
+		xsetbv(0, all_components);
+	}
 }
 
 void fpu_set_xcr0(uint64_t value)
@@ -44,16 +53,40 @@ void fpu_set_xcr0(uint64_t value)
 		xsetbv(0, value);
 }
 
-void fpu_reset(uint64_t xcr0)
+uint64_t fpu_area_size(void)
 {
-	struct cpuid all;
+	uint32_t size = has_xsave ? cpuid(0xd, 0).ecx : 0;
 
+	return MAX(size, sizeof(clean));
+}
+
+void fpu_area_init(void *area)
+{
+	memset(area, 0, fpu_area_size());
+	memcpy(area, &clean, sizeof(clean));
+}
+
+/* Components that XCR0 has switched off keep their state: it is switched with the rest. */
+void fpu_save(void *area)
+{
 	if (!has_xsave) {
-		__asm__ volatile("fxrstor64 %0" : : "m"(clean));
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 		return;
 	}
-	all = cpuid(0xd, 0);
-	fpu_set_xcr0((uint64_t)all.edx << 32 | all.eax);
-	__asm__ volatile("xrstor64 %0" : : "m"(clean), "a"(UINT32_MAX), "d"(UINT32_MAX));
-	fpu_set_xcr0(xcr0);
+	xsetbv(0, all_components);
+	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+}
+
+void fpu_load(const void *area, uint64_t xcr0)
+{
+	if (!has_xsave) {
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+		return;
+	}
+	xsetbv(0, all_components);
+	__asm__ volatile("xrstor64 (%0)"
+			 :
+			 : "r"(area), "a"(UINT32_MAX), "d"(UINT32_MAX)
+			 : "memory");
+	xsetbv(0, xcr0);
 }

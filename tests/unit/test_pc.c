@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "lib/bits.h"
 #include "vm/pc.h"
 
 #define HZ 1000000000ULL
@@ -56,10 +57,27 @@ static void on_reset(void *ctx)
 	resets++;
 }
 
+/* The vCPU's core is at hand at once. */
 static void on_kick(void *ctx, unsigned cpu)
 {
 	(void)ctx;
+	pc_collect(&pc, cpu);
+}
+
+static void on_changed(void *ctx, unsigned cpu)
+{
+	(void)ctx;
 	kicks[cpu]++;
+}
+
+static struct apic_message unheard;
+static unsigned unheards;
+
+static void on_unheard(void *ctx, const struct apic_message *message)
+{
+	(void)ctx;
+	unheard = *message;
+	unheards++;
 }
 
 static void on_nmi(void *ctx, unsigned cpu)
@@ -94,11 +112,30 @@ static const struct pc_ops ops = {
 	.power_off = on_power_off,
 	.reset = on_reset,
 	.kick = on_kick,
+	.unheard = on_unheard,
+	.changed = on_changed,
 	.nmi = on_nmi,
 	.smi = on_smi,
 	.init = on_init,
 	.startup = on_startup,
 };
+
+/* The board and the local APICs of all vCPUs. */
+static void advance(uint64_t now)
+{
+	pc_advance(&pc, now);
+	for (unsigned id = 0; id < pc.cpus; id++)
+		vlapic_advance(pc_lapic(&pc, id), now);
+}
+
+static uint64_t next_event(void)
+{
+	uint64_t next = pc_next_event(&pc);
+
+	for (unsigned id = 0; id < pc.cpus; id++)
+		next = MIN(next, vlapic_next_event(pc_lapic(&pc, id)));
+	return next;
+}
 
 static struct pc_config config(unsigned cpus)
 {
@@ -114,7 +151,7 @@ static void start(unsigned cpus)
 	struct pc_config c = config(cpus);
 
 	room = true;
-	power_offs = resets = exits = chars = 0;
+	power_offs = resets = exits = chars = unheards = 0;
 	memset(kicks, 0, sizeof(kicks)), memset(nmis, 0, sizeof(nmis));
 	memset(smis, 0, sizeof(smis));
 	memset(inits, 0, sizeof(inits)), memset(startups, 0, sizeof(startups));
@@ -173,10 +210,10 @@ static void test_timer_by_the_8259(void **state)
 	set_timer(0);
 	for (unsigned i = 1; i <= 1000; i++) {
 		assert_false(pc_interrupt_pending(&pc, 0));
-		now = pc_next_event(&pc);
-		pc_advance(&pc, now - 1);
+		now = next_event();
+		advance(now - 1);
 		assert_false(pc_interrupt_pending(&pc, 0));
-		pc_advance(&pc, now);
+		advance(now);
 		assert_true(pc_interrupt_pending(&pc, 0));
 		assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x20);
 		assert_false(pc_interrupt_pending(&pc, 0));
@@ -197,8 +234,8 @@ static void test_timer_by_the_ioapic(void **state)
 	ioapic(2, 0x01000000, 0x30);
 	set_timer(0);
 	for (unsigned i = 0; i < 1000; i++) {
-		now = pc_next_event(&pc);
-		pc_advance(&pc, now);
+		now = next_event();
+		advance(now);
 		assert_false(pc_interrupt_pending(&pc, 0));
 		assert_true(pc_interrupt_pending(&pc, 1));
 		assert_int_equal(pc_interrupt_acknowledge(&pc, 1), 0x30);
@@ -248,7 +285,7 @@ static void test_pic_goes_before_the_apic_and_both_are_served(void **state)
 	set_pics(0xEF, 0xFF);
 	apic(0, 0x320, 0x40, 0);
 	apic(0, 0x380, 10, 0);
-	pc_advance(&pc, 100);
+	advance(100);
 	out(0x3FC, 0x08, 0), out(0x3F9, 0x02, 0); /* UART: THR is empty */
 	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x24);
 	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x40);
@@ -265,7 +302,7 @@ static void test_extint_through_the_ioapic(void **state)
 	ioapic(0, 0, 0x700);
 	set_timer(0);
 	for (unsigned i = 0; i < 10; i++) {
-		pc_advance(&pc, pc_next_event(&pc));
+		advance(next_event());
 		assert_true(pc_interrupt_pending(&pc, 0));
 		assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x20);
 		assert_false(pc_interrupt_pending(&pc, 0));
@@ -280,16 +317,16 @@ static void test_rtc_interrupts_on_irq_8(void **state)
 	set_pics(0xFB, 0xFE);
 	out(0x70, 0x0B, 0), out(0x71, 0x42, 0); /* periodic, 1024 Hz */
 	for (unsigned i = 1; i <= 100; i++) {
-		uint64_t now = pc_next_event(&pc);
+		uint64_t now = next_event();
 
 		if (now > pc.rtc.next - 1) {
-			pc_advance(&pc, now);
+			advance(now);
 			assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x28);
 			out(0x70, 0x0C, now);
 			assert_int_equal(in(0x71, now), 0xC0);
 			out(0xA0, 0x20, now), out(0x20, 0x20, now);
 		} else {
-			pc_advance(&pc, now); /* the PIT's */
+			advance(now); /* the PIT's */
 		}
 	}
 }
@@ -474,14 +511,14 @@ static void test_next_event_is_the_least(void **state)
 	start(2);
 	apic(1, 0xF0, 0x1FF, 0);
 	set_timer(0);
-	assert_in_range(pc_next_event(&pc), MS - 10000, MS + 10000);
+	assert_in_range(next_event(), MS - 10000, MS + 10000);
 	apic(1, 0x3E0, 0xB, 0), apic(1, 0x320, 0x40, 0);
 	apic(1, 0x380, 5000, 0);
-	assert_int_equal(pc_next_event(&pc), 5000);
-	pc_advance(&pc, 5000);
-	assert_in_range(pc_next_event(&pc), MS - 10000, MS + 10000);
+	assert_int_equal(next_event(), 5000);
+	advance(5000);
+	assert_in_range(next_event(), MS - 10000, MS + 10000);
 	out(0x43, 0x30, 5000);
-	assert_true(pc_next_event(&pc) == UINT64_MAX);
+	assert_true(next_event() == UINT64_MAX);
 }
 
 static void test_configuration_is_checked(void **state)
@@ -531,11 +568,11 @@ static void test_any_guest_is_survived(void **state)
 		case 4: ioapic(seed >> 30 & 31, 0, seed >> 4 & 0x1FFFF); break;
 		case 5: pc_receive(&pc, (uint8_t)seed, now); break;
 		case 6: pc_interrupt_acknowledge(&pc, cpu); break;
-		default: pc_advance(&pc, now);
+		default: advance(now);
 		}
 	}
-	pc_advance(&pc, now);
-	assert_true(pc_next_event(&pc) > now);
+	advance(now);
+	assert_true(next_event() > now);
 }
 
 static void test_msi_without_hint_reaches_all_named(void **state)
@@ -573,7 +610,7 @@ static void test_acpi_timer_is_an_event(void **state)
 	start(1);
 	out(0x43, 0x30, 0);
 	pc_port_write(&pc, 0x402, 2, 1, 0);
-	assert_int_equal(pc_next_event(&pc),
+	assert_int_equal(next_event(),
 			 ((1ULL << 31) * HZ + VACPI_PM_TIMER_HZ - 1) / VACPI_PM_TIMER_HZ);
 }
 
@@ -585,8 +622,8 @@ static void test_receiver_timeout_is_an_event(void **state)
 	out(0x43, 0x30, 0);
 	out(0x3FB, 0x03, 0), out(0x3FC, 0x08, 0), out(0x3FA, 0xC1, 0), out(0x3F9, 0x01, 0);
 	assert_true(pc_receive(&pc, 'k', 1000));
-	assert_true(pc_next_event(&pc) != UINT64_MAX);
-	pc_advance(&pc, pc_next_event(&pc));
+	assert_true(next_event() != UINT64_MAX);
+	advance(next_event());
 	assert_int_equal(pc_interrupt_acknowledge(&pc, 0), 0x24);
 }
 
@@ -605,7 +642,7 @@ static void test_firmware_left_the_8259_masked(void **state)
 {
 	(void)state;
 	start(1);
-	pc_advance(&pc, 1000 * MS);
+	advance(1000 * MS);
 	assert_false(pc_interrupt_pending(&pc, 0));
 	assert_int_equal(in(0x21, 0), 0xFB);
 	out(0x21, 0xFA, 0);

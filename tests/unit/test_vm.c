@@ -83,6 +83,14 @@ static enum memory_type memory_type(uint64_t start, uint64_t end)
 	return type;
 }
 
+static unsigned kicks;
+
+static void on_kick(struct vcpu *kicked)
+{
+	kicks++;
+	pc_collect(&vm.pc, kicked->id);
+}
+
 static void invalidate_ept(void *ctx, uint64_t eptp)
 {
 	const struct vm *of = ctx;
@@ -128,6 +136,7 @@ static int setup(void **state)
 				.largest_ept_level = 3,
 				.memory_type = memory_type,
 				.invalidate_ept = invalidate_ept,
+				.kick = on_kick,
 				.console_put = console_out,
 				.console_room = console_room,
 				.hz = HZ};
@@ -390,7 +399,8 @@ static void test_first_verdict_wins(void **state)
 	(void)state;
 	create();
 	vm_end(&vm, VERDICT_FAIL, "%s %u", "first", 1);
-	assert_int_equal(vcpu.attention, ATTENTION_END);
+	assert_int_equal(vcpu.news, NEWS_END);
+	assert_true(kicks);
 	vm_end(&vm, VERDICT_PASS, "second");
 	assert_int_equal(vm.verdict, VERDICT_FAIL);
 	assert_string_equal(vm.why, "first 1");
@@ -404,11 +414,11 @@ static void port_ends(uint16_t port, unsigned size, uint32_t value, enum verdict
 		      const char *why)
 {
 	create();
-	vcpu.attention = 0;
+	vcpu.wanted = 0;
 	pc_port_write(&vm.pc, port, size, value, 0);
 	assert_int_equal(vm.verdict, verdict);
 	assert_string_equal(vm.why, why);
-	assert_int_equal(!!(vcpu.attention & ATTENTION_END), verdict != VERDICT_NONE);
+	assert_int_equal(vcpu_ended(&vcpu), verdict != VERDICT_NONE);
 	vm_destroy(&vm);
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from soclelib import ini
 
 # As in vm/config.h.
-CPUS_MAX = 1
+CPUS_MAX = 32
 CORES_MAX = 64
 WEIGHT_MAX = 10000
 RESTARTS_MAX = 60

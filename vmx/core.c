@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop of a core. The scheduler is shared and has one lock, which is taken when a vCPU begins,
+ * ends its slice, halts or is woken: never on the way of an exit that just goes back to its guest.
+ */
+#include "vmx/core.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/lapic.h"
+#include "arch/x86_64/smp.h"
+#include "vmx/run.h"
+#include "vmx/switch.h"
+
+static struct core cores[PCPU_MAX];
+static struct {
+	struct spinlock lock;
+	struct sched sched;
+	uint64_t hz;
+} scheduler;
+static uint64_t (*housekeeping)(uint64_t now);
+
+static struct vmx_vcpu *vcpu_of(struct sched_entity *entity)
+{
+	return (struct vmx_vcpu *)((uint8_t *)entity - offsetof(struct vmx_vcpu, entity));
+}
+
+struct core *core_self(void)
+{
+	return &cores[pcpu_self()->id];
+}
+
+void core_init(unsigned count, uint64_t hz)
+{
+	sched_init(&scheduler.sched, count, hz);
+	scheduler.hz = hz;
+	for (unsigned i = 0; i < count; i++) {
+		cores[i].pcpu = pcpu_of(i);
+		timer_queue_init(&cores[i].timers);
+	}
+}
+
+void core_set_housekeeping(uint64_t (*fn)(uint64_t now))
+{
+	housekeeping = fn;
+}
+
+/* --- Timers --- */
+
+void core_timer_cancel(struct timer *timer)
+{
+	struct core *core = &cores[timer->core];
+
+	spin_lock(&core->lock);
+	timer_cancel(timer);
+	spin_unlock(&core->lock);
+}
+
+void core_timer_set(struct timer *timer, uint64_t when)
+{
+	struct core *self = core_self();
+	struct vmx_vcpu *v = self->pcpu->current;
+
+	if (timer->core != self->pcpu->id)
+		core_timer_cancel(timer);
+	spin_lock(&self->lock);
+	timer->core = self->pcpu->id;
+	timer_set(&self->timers, timer, when);
+	spin_unlock(&self->lock);
+	if (v && when < v->deadline)
+		run_check_timers(v);
+}
+
+static void fire_timers(struct core *core, uint64_t now)
+{
+	for (;;) {
+		struct timer *timer;
+
+		if (timer_first(&core->timers) > now)
+			return;
+		spin_lock(&core->lock);
+		timer = timer_take_due(&core->timers, now);
+		spin_unlock(&core->lock);
+		if (timer)
+			timer->fire(timer, now);
+	}
+}
+
+uint64_t core_serve(uint64_t now)
+{
+	struct core *core = core_self();
+	uint64_t next = UINT64_MAX;
+
+	core->pcpu->heartbeat++;
+	/* In Bochs an interrupt stays pending while a guest has them off: its turn is here. */
+	irq_window();
+	fire_timers(core, now);
+	if (core->pcpu->id == 0)
+		next = housekeeping(now);
+	if (pcpu_count() > 1 && now >= core->watch_next) {
+		smp_watchdog(now);
+		core->watch_next = now + scheduler.hz;
+	}
+	if (pcpu_count() > 1)
+		next = MIN(next, core->watch_next);
+	return MIN(next, timer_first(&core->timers));
+}
+
+/* --- Waking and leaving --- */
+
+/* Has the core that the scheduler named ask it again. */
+static void tell(int core)
+{
+	if (core == SCHED_CORE_NONE)
+		return;
+	if ((unsigned)core == pcpu_self()->id) {
+		struct vmx_vcpu *v = pcpu_self()->current;
+
+		cores[core].pick = true;
+		if (v)
+			run_check_timers(v);
+		return;
+	}
+	cores[core].pick = true;
+	smp_kick((unsigned)core);
+}
+
+static void wake(struct vmx_vcpu *v)
+{
+	uint64_t now = rdtsc();
+	int core;
+
+	spin_lock(&scheduler.lock);
+	core = sched_wake(&scheduler.sched, &v->entity, now);
+	if (core == SCHED_CORE_NONE)
+		core = sched_boost(&scheduler.sched, &v->entity, now);
+	spin_unlock(&scheduler.lock);
+	tell(core);
+}
+
+void core_kick(struct vcpu *vcpu)
+{
+	struct vmx_vcpu *v = (struct vmx_vcpu *)vcpu;
+	int core = __atomic_load_n(&v->running_on, __ATOMIC_SEQ_CST);
+
+	if (core == (int)pcpu_self()->id)
+		return;
+	if (core != NO_CORE)
+		smp_kick((unsigned)core);
+	else
+		wake(v);
+}
+
+static void fire_wake(struct timer *timer, uint64_t now)
+{
+	(void)now;
+	wake((struct vmx_vcpu *)((uint8_t *)timer - offsetof(struct vmx_vcpu, wake)));
+}
+
+void core_add(struct vmx_vcpu *v, struct sched_group *group, uint64_t mask)
+{
+	v->wake.fire = fire_wake;
+	/* Those that wait for a start-up IPI do not run even once before it. */
+	if (v->vcpu.activity == VCPU_WAIT_FOR_SIPI) {
+		v->asleep = true;
+		v->vcpu.vm->asleep++;
+	}
+	spin_lock(&scheduler.lock);
+	sched_add(&scheduler.sched, &v->entity, group, mask, rdtsc());
+	spin_unlock(&scheduler.lock);
+}
+
+static void put_away_if_loaded(void *vcpu)
+{
+	if (pcpu_self()->current == vcpu)
+		vmx_switch_away();
+}
+
+bool core_put_away(struct vmx_vcpu *v)
+{
+	bool out;
+	int loaded;
+
+	spin_lock(&scheduler.lock);
+	out = sched_is_out(&v->entity);
+	spin_unlock(&scheduler.lock);
+	if (!out)
+		return false;
+	core_timer_cancel(&v->wake);
+	/* A core that idles has it loaded still. */
+	loaded = __atomic_load_n(&v->loaded_on, __ATOMIC_ACQUIRE);
+	if (loaded != NO_CORE)
+		smp_call((unsigned)loaded, put_away_if_loaded, v);
+	return __atomic_load_n(&v->loaded_on, __ATOMIC_ACQUIRE) == NO_CORE;
+}
+
+void core_yield(void)
+{
+	struct core *core = core_self();
+
+	spin_lock(&scheduler.lock);
+	sched_step_back(&scheduler.sched, core->pcpu->id, rdtsc());
+	spin_unlock(&scheduler.lock);
+	core->pick = true;
+}
+
+void core_group_init(struct sched_group *group, unsigned weight, unsigned cap)
+{
+	sched_group_init(&scheduler.sched, group, weight, cap);
+}
+
+void core_times(const struct vmx_vcpu *v, struct sched_times *times)
+{
+	spin_lock(&scheduler.lock);
+	sched_times_get(&v->entity, rdtsc(), times);
+	spin_unlock(&scheduler.lock);
+}
+
+uint64_t core_busy(unsigned core)
+{
+	uint64_t busy;
+
+	spin_lock(&scheduler.lock);
+	busy = sched_core_busy(&scheduler.sched, core, rdtsc());
+	spin_unlock(&scheduler.lock);
+	return busy;
+}
+
+/* --- The loop --- */
+
+/*
+ * The vCPU waits for an event. Who has one for it says so first and looks where it is then; so it
+ * is looked for news once more after it has been said that it waits.
+ */
+static void block(struct vmx_vcpu *v, uint64_t wake_at)
+{
+	if (wake_at != UINT64_MAX)
+		core_timer_set(&v->wake, wake_at);
+	spin_lock(&scheduler.lock);
+	sched_block(&scheduler.sched, &v->entity, rdtsc());
+	spin_unlock(&scheduler.lock);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&v->vcpu.news, __ATOMIC_RELAXED))
+		wake(v);
+}
+
+/* Its VM has ended: it is out with this core's next pick, and core 0 has something to do. */
+static void leave(struct vmx_vcpu *v)
+{
+	spin_lock(&scheduler.lock);
+	sched_remove(&scheduler.sched, &v->entity, rdtsc());
+	spin_unlock(&scheduler.lock);
+	if (pcpu_self()->id != 0)
+		smp_kick(0);
+}
+
+static struct vmx_vcpu *pick(struct core *core)
+{
+	struct sched_entity *entity;
+	int other;
+
+	core->pick = false;
+	spin_lock(&scheduler.lock);
+	entity = sched_pick(&scheduler.sched, core->pcpu->id, rdtsc(), &core->slice_end);
+	other = sched_push(&scheduler.sched, rdtsc());
+	spin_unlock(&scheduler.lock);
+	for (; other != SCHED_CORE_NONE;) {
+		tell(other);
+		spin_lock(&scheduler.lock);
+		other = sched_push(&scheduler.sched, rdtsc());
+		spin_unlock(&scheduler.lock);
+	}
+	return entity ? vcpu_of(entity) : NULL;
+}
+
+/* Nothing to run: until a timer or an interrupt. */
+static void idle(struct core *core, uint64_t until)
+{
+	core->pcpu->idle = true;
+	if (!core->pick && rdtsc() < until) {
+		lapic_timer_arm(until);
+		irq_enable_and_halt();
+		lapic_timer_arm(UINT64_MAX);
+	}
+	core->pcpu->idle = false;
+}
+
+static void run(struct vmx_vcpu *v)
+{
+	enum run_end end;
+
+	vmx_switch_to(v);
+	__atomic_store_n(&v->running_on, (int)pcpu_self()->id, __ATOMIC_SEQ_CST);
+	end = vmx_vcpu_run(v);
+	__atomic_store_n(&v->running_on, NO_CORE, __ATOMIC_SEQ_CST);
+	if (end == RUN_WAIT)
+		block(v, vmx_wake_time(v));
+	else if (end == RUN_ENDED)
+		leave(v);
+}
+
+_Noreturn void core_run(struct pcpu *pcpu)
+{
+	struct core *core = &cores[pcpu->id];
+
+	for (;;) {
+		uint64_t next = core_serve(rdtsc());
+		struct vmx_vcpu *v = pick(core);
+
+		if (v)
+			run(v);
+		else
+			idle(core, MIN(next, core->slice_end));
+	}
+}

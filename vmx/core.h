@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One core of the host: which vCPU it runs, its timers, and what other cores and devices want of
+ * it. Every core is in core_run, and each takes vCPUs from the one scheduler.
+ */
+#ifndef VMX_CORE_H
+#define VMX_CORE_H
+
+#include <stdint.h>
+
+#include "arch/x86_64/pcpu.h"
+#include "lib/spinlock.h"
+#include "lib/timer.h"
+#include "vmx/vmx_vcpu.h"
+
+struct core {
+	struct pcpu *pcpu;
+	struct spinlock lock; /* of the timers */
+	struct timer_queue timers;
+	bool pick;	     /* the scheduler is to be asked before this core goes on */
+	uint64_t slice_end;  /* TSC at which it is to be asked at the latest */
+	uint64_t watch_next; /* TSC at which the next core is to be looked after */
+};
+
+/* Once, on core 0, before any other core enters core_run; hz of the TSC. */
+void core_init(unsigned cores, uint64_t hz);
+
+/*
+ * What core 0 does beside running vCPUs, called often: returns the TSC at which it wants to be
+ * called again at the latest. It may not wait for other vCPUs.
+ */
+void core_set_housekeeping(uint64_t (*fn)(uint64_t now));
+
+_Noreturn void core_run(struct pcpu *pcpu);
+
+/* This core. */
+struct core *core_self(void);
+
+/*
+ * What is due on this core is done: timers, housekeeping. Returns the TSC at which it must be
+ * called again.
+ */
+uint64_t core_serve(uint64_t now);
+
+/* The vCPU has news: it looks at them soon, wherever it is. From any core. */
+void core_kick(struct vcpu *vcpu);
+
+/*
+ * Queues the timer on this core. It fires here, between two entries, with no lock held. Whoever
+ * sets and cancels one timer does so from one core at a time.
+ */
+void core_timer_set(struct timer *timer, uint64_t when);
+void core_timer_cancel(struct timer *timer);
+
+/* A vCPU joins the cores of `mask` (0: all); it runs once it is kicked. */
+void core_add(struct vmx_vcpu *v, struct sched_group *group, uint64_t mask);
+/*
+ * A vCPU of a VM that has ended leaves by itself, when it is kicked. True once it has: no core has
+ * anything of it then. Not with a lock held.
+ */
+bool core_put_away(struct vmx_vcpu *v);
+
+/* The current vCPU spins, and lets others go first. */
+void core_yield(void);
+
+void core_group_init(struct sched_group *group, unsigned weight, unsigned cap);
+/* Ticks of a vCPU, and of a core, up to now. */
+void core_times(const struct vmx_vcpu *v, struct sched_times *times);
+uint64_t core_busy(unsigned core);
+
+#endif
