@@ -469,26 +469,29 @@ static void test_newcomer(void **state)
 }
 
 /* Sleep saves nothing: who wakes from a long one gets a share, not what it missed. */
-static void test_no_credit_of_sleep(void **state)
+static void sleep_long(unsigned g)
 {
 	struct task *t;
 
-	(void)state;
 	start(1);
 	add_spinner(0, 0);
-	t = add_spinner(1, 0);
-	simulate(HZ);
-	t->act = act_sleep;
-	t->left = 0;
-	t->work = NEVER;
-	t->pause = 30 * HZ;
-	simulate(HZ);
+	t = add_sleeper(g, 0, MS, 30 * HZ);
+	simulate(31 * HZ);
 	assert_int_equal(t->e.state, SCHED_BLOCKED);
-	simulate(29 * HZ + HZ / 2);
+	t->left = NEVER;
+	while (t->e.state == SCHED_BLOCKED)
+		simulate(MS);
 	forget_shares();
-	simulate(HZ);
-	assert_true(group_ran(0) > 30 * HZ / 100);
-	assert_true(group_ran(1) > 20 * HZ / 100);
+	simulate(100 * MS);
+	assert_true(task[0].ran > 40 * MS);
+	assert_true(t->ran > 40 * MS);
+}
+
+static void test_no_credit_of_sleep(void **state)
+{
+	(void)state;
+	sleep_long(1);
+	sleep_long(0);
 }
 
 /* ---- Pins ---- */
@@ -618,6 +621,43 @@ static void test_cap_period(void **state)
 	simulate(20 * HZ);
 	assert_true(t->latency_max < 20 * MS);
 	assert_in_range(t->ran / (20 * HZ / 1000), 350, 400);
+}
+
+/* What a period did not use is gone with it. */
+static void test_cap_saves_nothing(void **state)
+{
+	struct task *t;
+
+	(void)state;
+	start(1);
+	sched_group_init(&s, &group[0], 100, 25);
+	t = add_sleeper(0, 0, NEVER, HZ);
+	simulate(HZ);
+	simulate(200 * MS);
+	assert_in_range(t->ran / MS, 40, 60);
+}
+
+static void test_cap_turns(void **state)
+{
+	struct task *t;
+	uint64_t until;
+
+	(void)state;
+	start(2);
+	checked = false;
+	sched_group_init(&s, &group[0], 100, 10);
+	t = add(0, BIT(0));
+	add(1, BIT(0));
+	sched_wake(&s, &t->e, now);
+	/* Its budget is a tenth of 20 ms, and its turn no longer. */
+	assert_ptr_equal(sched_pick(&s, 0, now, &until), &t->e);
+	assert_int_equal(until - now, 2 * MS);
+	now = until;
+	sched_wake(&s, &task[1].e, now);
+	/* The other one's turn ends when the budget is there again. */
+	now = t->e.group->refill - MS;
+	assert_ptr_equal(sched_pick(&s, 0, now, &until), &task[1].e);
+	assert_int_equal(until, t->e.group->refill);
 }
 
 /* ---- Latency ---- */
@@ -781,6 +821,22 @@ static void test_boost(void **state)
 		simulate(50 * MS);
 		tried++;
 	}
+}
+
+/* Who sends an interrupt to its sibling may go on. */
+static void test_boost_leaves_sender(void **state)
+{
+	struct task *target;
+
+	(void)state;
+	start(1);
+	target = add_spinner(0, 0);
+	add_spinner(0, 0);
+	while (target->e.state != SCHED_READY || now - core[0].current->e.since < 4 * MS)
+		simulate(MS / 2);
+	assert_int_equal(sched_boost(&s, &target->e, now), SCHED_CORE_NONE);
+	pick(0);
+	assert_ptr_equal(core[0].current, target);
 }
 
 static void test_ping_pong(void **state)
@@ -954,6 +1010,11 @@ static void test_remove(void **state)
 	assert_true(sched_remove(&s, &handed->e, now));
 	assert_true(sched_remove(&s, &handed->e, now));
 	check();
+	/* The core that it was given to is free again. */
+	handed = add(4, BIT(1));
+	assert_int_equal(sched_wake(&s, &handed->e, now), 1);
+	assert_int_equal(handed->e.state, SCHED_HANDED);
+	assert_true(sched_remove(&s, &handed->e, now));
 	assert_false(sched_remove(&s, &running->e, now));
 	assert_false(sched_remove(&s, &running->e, now));
 	assert_false(sched_is_out(&running->e));
@@ -1095,6 +1156,8 @@ int main(void)
 		cmocka_unit_test(test_caps),
 		cmocka_unit_test(test_cap_of_many),
 		cmocka_unit_test(test_cap_period),
+		cmocka_unit_test(test_cap_saves_nothing),
+		cmocka_unit_test(test_cap_turns),
 		cmocka_unit_test(test_wake_latency),
 		cmocka_unit_test(test_wake_latency_of_sibling),
 		cmocka_unit_test(test_idle_core_first),
@@ -1103,6 +1166,7 @@ int main(void)
 		cmocka_unit_test(test_yield_to_sibling),
 		cmocka_unit_test(test_boost_flood),
 		cmocka_unit_test(test_boost),
+		cmocka_unit_test(test_boost_leaves_sender),
 		cmocka_unit_test(test_ping_pong),
 		cmocka_unit_test(test_nobody_starves),
 		cmocka_unit_test(test_restarts),
