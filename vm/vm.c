@@ -368,6 +368,11 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	return false;
 }
 
+uint64_t vm_own_memory(const struct vm *vm)
+{
+	return vm->ept.tables * PAGE_SIZE + vm->cpus * PAGE_SIZE + populated_bytes(vm);
+}
+
 void vm_destroy(struct vm *vm)
 {
 	struct frames *frames = vm->host->frames;

@@ -89,6 +89,9 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 /* Gives back all memory. The vCPUs must have left it. */
 void vm_destroy(struct vm *vm);
 
+/* Bytes that Socle has taken for it beside the RAM and struct vm itself. */
+uint64_t vm_own_memory(const struct vm *vm);
+
 /* Bytes of memory that a VM could be given now. */
 uint64_t vm_memory_available(const struct vm_host *host);
 

@@ -128,16 +128,6 @@ const char *exit_name(uint32_t reason)
 	return reason < EXIT_REASONS && reasons[reason].name ? reasons[reason].name : "unknown";
 }
 
-/* Exits that may come while the CPU delivers an event to the guest. */
-#define INTERRUPTING                                                            \
-	(BIT(EXIT_EXCEPTION) | BIT(EXIT_TRIPLE_FAULT) | BIT(EXIT_TASK_SWITCH) | \
-	 BIT(EXIT_EPT_VIOLATION) | BIT(EXIT_EPT_MISCONFIGURATION))
-
-static bool can_interrupt_delivery(uint32_t reason)
-{
-	return reason < 64 && (INTERRUPTING & BIT(reason));
-}
-
 #define CS_LONG_MODE BIT(13)
 
 /* Outside 64-bit mode RIP has 32 bits and an entry with more of them is refused. */
@@ -168,42 +158,55 @@ void vmx_skip(uint64_t length)
 }
 
 /* No handler: the entry was refused, or the CPU did what our controls rule out. */
-static __attribute__((noinline, cold)) enum exit_action exit_without_handler(struct vmx_vcpu *v,
-									     uint32_t reason)
+static __attribute__((noinline, cold)) void exit_without_handler(struct vmx_vcpu *v,
+								 uint32_t reason)
 {
 	uint32_t basic = reason & 0xffff;
 
 	if (basic == EXIT_ENTRY_MACHINE_CHECK)
-		return exit_entry_machine_check(v);
+		exit_entry_machine_check(v);
 	if (reason & EXIT_ENTRY_FAILURE) {
 		dump_entry_failure(v, basic);
 		vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s", exit_name(basic));
-		return EXIT_STOP;
+		return;
 	}
 	dump_vcpu(v);
 	vm_end(v->vcpu.vm, VERDICT_CRASH, "exit %u (%s) has no handler: %s", basic,
 	       exit_name(basic),
 	       basic < EXIT_REASONS && reasons[basic].never ? reasons[basic].never
 							    : "unknown to this version");
-	return EXIT_STOP;
+}
+
+/* What is counted of an exit ends here; spans are below 2^32 ticks, so their low halves do. */
+static inline void count(struct vmx_exits *exits, uint32_t start, uint32_t end)
+{
+	uint64_t ticks = end - start;
+
+	exits->ticks += ticks;
+	if (ticks > exits->max)
+		exits->max = ticks;
 }
 
 uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
 {
+	uint32_t start = rdtsc_low();
 	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
 	enum exit_action action;
+	uint64_t now;
 
-	if (reason < EXIT_REASONS && handlers[reason]) {
-		v->exits[reason]++;
-		if (can_interrupt_delivery(reason))
-			events_keep_interrupted(v);
-		action = handlers[reason](v);
-	} else {
-		action = exit_without_handler(v, reason);
+	if (__builtin_expect(reason >= EXIT_REASONS || !handlers[reason], false)) {
+		exit_without_handler(v, reason);
+		return 0;
 	}
+	v->exits[reason].count++;
+	action = handlers[reason](v);
 	if (action == EXIT_ADVANCE)
 		skip(vmcs_read(EXIT_INSN_LENGTH));
-	if (action == EXIT_STOP || v->vcpu.wanted)
+	if (v->vcpu.wanted || action == EXIT_STOP) {
+		count(&v->exits[reason], start, rdtsc_low());
 		return 0;
-	return run_arm_timer(v);
+	}
+	now = rdtsc();
+	count(&v->exits[reason], start, (uint32_t)now);
+	return run_arm_timer(v, now);
 }

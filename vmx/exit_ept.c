@@ -48,6 +48,7 @@ enum exit_action exit_ept_violation(struct vmx_vcpu *v)
 	uint64_t gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	struct ept_access access = decode(vmcs_read(EXIT_QUALIFICATION));
 
+	events_keep_interrupted(v);
 	/* An IRET that had unblocked NMIs before it faulted must block them again. */
 	if (access.nmi_unblocked && !(v->interrupted.info & INTR_VALID))
 		vmcs_write(GUEST_INTERRUPTIBILITY,
@@ -73,6 +74,7 @@ enum exit_action exit_ept_misconfiguration(struct vmx_vcpu *v)
 	struct ept_page page = {0};
 	bool mapped = ept_translate(&v->vcpu.vm->ept, gpa, &page);
 
+	events_keep_interrupted(v);
 	dump_vcpu(v);
 	vm_end(v->vcpu.vm, VERDICT_CRASH,
 	       "EPT misconfiguration at gpa 0x%lx: %s, hpa 0x%lx, rights %lu, type %u", gpa,

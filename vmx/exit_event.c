@@ -61,6 +61,7 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 {
 	uint32_t info = (uint32_t)vmcs_read(EXIT_INTR_INFO);
 
+	events_keep_interrupted(v);
 	/*
 	 * The host's NMI. NMIs stay blocked after the exit until an IRET: a software interrupt
 	 * through the same gate runs its handler and ends in one.
@@ -99,6 +100,7 @@ enum exit_action exit_external_interrupt(struct vmx_vcpu *v)
 
 enum exit_action exit_triple_fault(struct vmx_vcpu *v)
 {
+	events_keep_interrupted(v);
 	dump_vcpu(v);
 	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault at RIP 0x%lx", vmcs_read(GUEST_RIP));
 	return EXIT_STOP;

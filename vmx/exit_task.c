@@ -492,6 +492,7 @@ enum exit_action exit_task_switch(struct vmx_vcpu *v)
 		.old_is_32 = TYPE_IS_32(vmcs_read(GUEST_TR_RIGHTS)),
 	};
 
+	events_keep_interrupted(v);
 	/* The event was the reason for the switch: it is delivered by it. */
 	v->interrupted.info = 0;
 	if (t.source == TASK_GATE && INTR_TYPE(event.info) == INTR_NMI && (event.info & INTR_VALID))

@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/uart.h"
+#include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "vmx/board.h"
@@ -15,9 +16,8 @@ static struct {
 	struct life_config config;
 	struct life vm[CONFIG_VMS_MAX];
 	unsigned vms;
-	unsigned alive;	 /* RUNNING or PAUSED */
-	unsigned passed; /* of those judged */
-	bool told;	 /* that all have ended */
+	unsigned alive; /* RUNNING, PAUSED or CRASHED */
+	bool told;	/* that all have ended */
 } life;
 
 /* --- Memory of our own for a VM --- */
@@ -108,38 +108,38 @@ static void unmake(struct life *l)
 
 static void judge(struct life *l, enum verdict verdict, const char *why)
 {
-	log_error("verdict %s %s %s", l->config->name, verdict_name(verdict), why);
+	format(l->why, sizeof(l->why), "%s", why);
 	l->verdict = verdict;
-	if (verdict == VERDICT_PASS)
-		life.passed++;
+	l->judged = true;
+	log_error("verdict %s %s %s", l->config->name, verdict_name(verdict), l->why);
 }
 
-static void refuse(struct life *l, const struct error *error)
+static bool refuse(struct life *l, const struct error *error)
 {
 	l->state = LIFE_REFUSED;
 	judge(l, VERDICT_FAIL, error->text);
+	return false;
 }
 
-static void start(struct life *l)
+static bool make(struct life *l, struct error *error)
+{
+	if (!make_vm(l, error))
+		return false;
+	if (make_vcpus(l, error))
+		return true;
+	vm_destroy(l->vm);
+	free_pages(l->vm, sizeof(*l->vm));
+	l->vm = NULL;
+	return false;
+}
+
+static bool start(struct life *l)
 {
 	const struct vm_config *config = l->config;
 	struct error error;
 
-	if (config->refused) {
-		refuse(l, &config->error);
-		return;
-	}
-	if (!make_vm(l, &error)) {
-		refuse(l, &error);
-		return;
-	}
-	if (!make_vcpus(l, &error)) {
-		vm_destroy(l->vm);
-		free_pages(l->vm, sizeof(*l->vm));
-		l->vm = NULL;
-		refuse(l, &error);
-		return;
-	}
+	if (!make(l, &error))
+		return refuse(l, &error);
 	log_info("VM %s: %luM, %u CPU%s, first entry after %lu k ticks", config->name,
 		 config->memory / MIB, config->cpus, config->cpus > 1 ? "s" : "",
 		 (rdtsc() - life.config.boot_tsc) / 1000);
@@ -147,9 +147,13 @@ static void start(struct life *l)
 	for (unsigned i = 0; i < config->cpus; i++)
 		core_add(l->vcpu[i], &l->group, config->pin);
 	l->state = LIFE_RUNNING;
+	l->started = true;
+	l->judged = l->frozen = false;
 	life.alive++;
+	life.told = false;
 	board_arm(l->vm);
 	core_kick(&l->vcpu[0]->vcpu);
+	return true;
 }
 
 /* Whether all vCPUs are out of the cores' hands. */
@@ -162,24 +166,117 @@ static bool put_away(struct life *l)
 	return all;
 }
 
-static void finish(struct life *l)
+/* Gives all back. The verdict, if it is one, comes before the memory that says why. */
+static void finish(struct life *l, enum verdict verdict, const char *why)
 {
 	console_break_line(&l->vm->console);
-	memcpy(l->why, l->vm->why, sizeof(l->why));
-	judge(l, l->vm->verdict, l->why);
+	if (!l->again)
+		judge(l, verdict, why);
 	unmake(l);
-	l->state = LIFE_ENDED;
 	life.alive--;
+	l->state = LIFE_ENDED;
+	if (l->again)
+		start(l);
+	l->again = false;
 }
 
-/* Starts what is to be started now. */
+/* How many of its restarts were within the last minute. */
+static unsigned recent_restarts(const struct life *l, uint64_t now)
+{
+	unsigned recent = 0;
+
+	for (unsigned i = 0; i < MIN(l->restarts, LIFE_RESTARTS_MAX); i++)
+		recent += now - l->restart_at[i] < 60 * life.config.host->hz;
+	return recent;
+}
+
+/* It crashed or hangs, and its description says what then. */
+static void crash(struct life *l, uint64_t now)
+{
+	const struct vm_config *config = l->config;
+	const char *what = verdict_name(l->vm->verdict);
+	char why[200];
+	unsigned recent;
+
+	if (config->on_crash == CONFIG_ON_CRASH_PAUSE) {
+		log_error("VM %s: %s %s: paused for a look at it ('regs %s', 'mem %s'); then "
+			  "'stop %s' or 'reset %s'",
+			  config->name, what, l->vm->why, config->name, config->name, config->name,
+			  config->name);
+		l->state = LIFE_CRASHED;
+		return;
+	}
+	recent = recent_restarts(l, now);
+	if (config->on_crash != CONFIG_ON_CRASH_RESTART) {
+		finish(l, l->vm->verdict, l->vm->why);
+		return;
+	}
+	if (recent >= config->restarts) {
+		format(why, sizeof(why), "%s (and %u restarts within a minute)", l->vm->why,
+		       recent);
+		finish(l, l->vm->verdict, why);
+		return;
+	}
+	log_error("VM %s: %s %s: restart %u of %u a minute", config->name, what, l->vm->why,
+		  recent + 1, config->restarts);
+	l->restart_at[l->restarts++ % LIFE_RESTARTS_MAX] = now;
+	l->again = true;
+	finish(l, VERDICT_NONE, "");
+}
+
+static void end(struct life *l, uint64_t now)
+{
+	enum verdict verdict = l->vm->verdict;
+
+	if (!l->again && (verdict == VERDICT_CRASH || verdict == VERDICT_HANG))
+		crash(l, now);
+	else
+		finish(l, verdict, l->vm->why);
+}
+
+/* --- What starts by itself --- */
+
+static struct life *dependency(const struct life *l)
+{
+	return l->config->depends < 0 ? NULL : &life.vm[l->config->depends];
+}
+
+/* Whether a VM that waits will start without anybody's help. */
+static bool will_start(const struct life *l)
+{
+	/* A description's dependencies make no circle. */
+	for (; l->state == LIFE_WAITING; l = dependency(l))
+		if (!dependency(l))
+			return true;
+	return l->state != LIFE_IDLE || l->started;
+}
+
+static void start_one(struct life *l)
+{
+	const struct life *first = dependency(l);
+	struct error error;
+
+	if (first && first->state == LIFE_REFUSED) {
+		error_set(&error, "depends: VM '%s' could not start", first->config->name);
+		refuse(l, &error);
+	} else if (!first || first->started) {
+		start(l);
+	}
+}
+
+/* A VM may wait for a later one: until nothing more comes of it. */
 static void start_waiting(void)
 {
-	for (unsigned i = 0; i < life.vms; i++) {
-		if (life.config.in_turn && life.alive)
-			return;
-		if (life.vm[i].state == LIFE_WAITING)
-			start(&life.vm[i]);
+	for (unsigned waiting = life.vms + 1, left = life.vms; left && left < waiting;) {
+		waiting = left;
+		left = 0;
+		for (unsigned i = 0; i < life.vms; i++) {
+			if (life.config.in_turn && life.alive)
+				return;
+			if (life.vm[i].state == LIFE_WAITING)
+				start_one(&life.vm[i]);
+			left += life.vm[i].state == LIFE_WAITING;
+		}
 	}
 }
 
@@ -187,9 +284,166 @@ void life_init(const struct life_config *config)
 {
 	life.config = *config;
 	life.vms = config->config->vms;
+	for (unsigned i = 0; i < life.vms; i++) {
+		struct life *l = &life.vm[i];
+
+		l->config = &config->config->vm[i];
+		if (l->config->refused)
+			refuse(l, &l->config->error);
+		else
+			l->state = l->config->autostart ? LIFE_WAITING : LIFE_IDLE;
+	}
 	for (unsigned i = 0; i < life.vms; i++)
-		life.vm[i] = (struct life){.config = &config->config->vm[i], .state = LIFE_WAITING};
+		if (life.vm[i].state == LIFE_WAITING && !will_start(&life.vm[i]))
+			log_warn("VM %s: waits for VM %s (depends), which does not start by "
+				 "itself: 'start %s' at the monitor",
+				 life.vm[i].config->name, dependency(&life.vm[i])->config->name,
+				 dependency(&life.vm[i])->config->name);
 	start_waiting();
+}
+
+static void tell_if_all_ended(void)
+{
+	unsigned passed = 0, failed = life.config.config->complaints;
+
+	if (life.alive || life.told)
+		return;
+	for (unsigned i = 0; i < life.vms; i++) {
+		const struct life *l = &life.vm[i];
+
+		if (l->state == LIFE_WAITING && will_start(l))
+			return;
+		passed += l->judged && l->verdict == VERDICT_PASS;
+		failed += l->judged && l->verdict != VERDICT_PASS;
+	}
+	life.told = true;
+	life.config.all_ended(passed, failed);
+}
+
+/* --- Somebody's wishes --- */
+
+unsigned life_count(void)
+{
+	return life.vms;
+}
+
+const struct life *life_get(unsigned number)
+{
+	return &life.vm[number];
+}
+
+uint64_t life_own_memory(const struct life *l)
+{
+	unsigned cpus = l->config->cpus;
+
+	if (!l->vm)
+		return 0;
+	return align_up(sizeof(*l->vm), PAGE_SIZE) + vm_own_memory(l->vm) +
+	       cpus * (align_up(sizeof(struct vmx_vcpu), PAGE_SIZE) + vmx_vcpu_own_memory());
+}
+
+static void tell_vcpus(struct life *l, uint32_t news)
+{
+	for (unsigned i = 0; i < l->config->cpus; i++) {
+		vcpu_tell(&l->vcpu[i]->vcpu, news);
+		core_kick(&l->vcpu[i]->vcpu);
+	}
+}
+
+static void set_paused(struct life *l, bool paused)
+{
+	__atomic_store_n(&l->vm->paused, paused, __ATOMIC_SEQ_CST);
+	l->state = paused ? LIFE_PAUSED : LIFE_RUNNING;
+	tell_vcpus(l, NEWS_PAUSE);
+}
+
+/* Once no vCPU runs any more the VM's clock stands. */
+static void freeze(struct life *l)
+{
+	for (unsigned i = 0; i < l->config->cpus; i++)
+		if (__atomic_load_n(&l->vcpu[i]->running_on, __ATOMIC_SEQ_CST) != NO_CORE)
+			return;
+	l->frozen = true;
+	l->frozen_at = rdtsc();
+}
+
+static void resume(struct life *l)
+{
+	if (l->frozen) {
+		l->vm->tsc_base += rdtsc() - l->frozen_at;
+		for (unsigned i = 0; i < l->config->cpus; i++)
+			vcpu_tell(&l->vcpu[i]->vcpu, NEWS_CLOCK);
+	}
+	l->frozen = false;
+	set_paused(l, false);
+	board_arm(l->vm);
+}
+
+static bool act_start(struct life *l, struct error *error)
+{
+	const struct life *first = dependency(l);
+
+	if (l->config->refused)
+		return error_set(error, "%s", l->config->error.text);
+	if (l->vm)
+		return error_set(error, "it has been started already");
+	if (first && !first->vm)
+		return error_set(error, "it depends on VM '%s', which does not run: start that one",
+				 first->config->name);
+	if (start(l))
+		return true;
+	return error_set(error, "%s", l->why);
+}
+
+static bool act_stop(struct life *l, struct error *error)
+{
+	if (l->state == LIFE_WAITING) {
+		l->state = LIFE_IDLE;
+		return true;
+	}
+	if (!l->vm)
+		return error_set(error, "it does not run");
+	if (l->state == LIFE_CRASHED)
+		finish(l, l->vm->verdict, l->vm->why);
+	else
+		vm_end(l->vm, VERDICT_STOPPED, "stopped at the monitor");
+	return true;
+}
+
+static bool act_reset(struct life *l, struct error *error)
+{
+	if (!l->vm)
+		return error_set(error, "it does not run: 'start' starts it");
+	l->again = true;
+	if (l->state == LIFE_CRASHED)
+		finish(l, VERDICT_NONE, "");
+	else
+		vm_end(l->vm, VERDICT_STOPPED, "reset at the monitor");
+	return true;
+}
+
+bool life_act(unsigned number, enum life_action action, struct error *error)
+{
+	struct life *l = &life.vm[number];
+
+	switch (action) {
+	case LIFE_START: return act_start(l, error);
+	case LIFE_STOP: return act_stop(l, error);
+	case LIFE_RESET: return act_reset(l, error);
+	case LIFE_PAUSE:
+		if (l->state != LIFE_RUNNING)
+			return error_set(error, "it does not run");
+		set_paused(l, true);
+		return true;
+	case LIFE_RESUME:
+		if (l->state == LIFE_CRASHED)
+			return error_set(error, "it has crashed: 'reset' starts it anew");
+		if (l->state != LIFE_PAUSED)
+			return error_set(error, "it is not paused");
+		resume(l);
+		return true;
+	}
+	return false;
 }
 
 #define CONSOLE_POLL_HZ 2000
@@ -206,28 +460,41 @@ static uint64_t feed_console(struct vm *vm, uint64_t now)
 						     : UINT64_MAX;
 }
 
+/* One VM's turn; returns the TSC at which it is wanted again. */
+static uint64_t look_after(struct life *l, uint64_t now)
+{
+	struct vm *vm = l->vm;
+	uint64_t next = UINT64_MAX;
+
+	if (__atomic_load_n(&vm->verdict, __ATOMIC_ACQUIRE) != VERDICT_NONE) {
+		if (put_away(l))
+			end(l, now);
+		return UINT64_MAX;
+	}
+	if (l->state == LIFE_PAUSED) {
+		if (!l->frozen)
+			freeze(l);
+		return l->frozen ? UINT64_MAX : now + life.config.host->hz / CONSOLE_POLL_HZ;
+	}
+	next = feed_console(vm, now);
+	if (!vm->config->timeout)
+		return next;
+	vm_check_progress(vm, now - vm->tsc_base);
+	return MIN(next, vm_progress_deadline(vm) + vm->tsc_base);
+}
+
 uint64_t life_housekeeping(uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
 	for (unsigned i = 0; i < life.vms; i++) {
-		struct life *l = &life.vm[i];
-		struct vm *vm = l->vm;
+		if (life.vm[i].state == LIFE_RUNNING || life.vm[i].state == LIFE_PAUSED) {
+			uint64_t wanted = look_after(&life.vm[i], now);
 
-		if (l->state != LIFE_RUNNING)
-			continue;
-		vm_check_progress(vm, now - vm->tsc_base);
-		next = MIN(next, feed_console(vm, now));
-		if (vm->verdict != VERDICT_NONE && put_away(l))
-			finish(l);
-		else if (vm->config->timeout)
-			next = MIN(next, vm_progress_deadline(vm) + vm->tsc_base);
+			next = MIN(next, wanted);
+		}
 	}
 	start_waiting();
-	if (!life.alive && !life.told) {
-		life.told = true;
-		life.config.all_ended(life.passed,
-				      life.vms - life.passed + life.config.config->complaints);
-	}
+	tell_if_all_ended();
 	return next;
 }

@@ -153,7 +153,7 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 			if (end != GO_ON)
 				return (enum run_end)end;
 		}
-		if (!run_arm_timer(v) || !inject(v))
+		if (!run_arm_timer(v, rdtsc()) || !inject(v))
 			continue;
 		if (vmx_enter(v)) {
 			dump_vm_fail(v);

@@ -27,20 +27,22 @@ static inline void run_check_timers(struct vmx_vcpu *v)
 
 /*
  * Before each entry: sets the preemption timer to the vCPU's deadline. False when the deadline has
- * passed, and the loop must look at the timers first. On the path of every exit.
+ * passed, and the loop must look at the timers first. On the path of every exit; `now` is the TSC.
+ *
+ * The end of its slice bounds the deadline to a fraction of a second, so that the counter's 32 bits
+ * hold it.
  */
-static inline bool run_arm_timer(struct vmx_vcpu *v)
+static inline bool run_arm_timer(struct vmx_vcpu *v, uint64_t now)
 {
-	uint64_t left = v->deadline - rdtsc();
+	int64_t left = (int64_t)(v->deadline - now);
 
 	if (!v->has_timer)
 		return true;
-	/* A deadline is at most half the range of the TSC away. */
-	if ((int64_t)left <= 0) {
+	if (left <= 0) {
 		run_check_timers(v);
 		return false;
 	}
-	vmcs_write(PREEMPTION_TIMER, MIN(left >> v->timer_shift, UINT32_MAX));
+	vmcs_write(PREEMPTION_TIMER, (uint64_t)left >> v->timer_shift);
 	return true;
 }
 

@@ -287,6 +287,11 @@ bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct erro
 	return true;
 }
 
+uint64_t vmx_vcpu_own_memory(void)
+{
+	return PAGE_SIZE + align_up(fpu_area_size(), PAGE_SIZE);
+}
+
 void vmx_vcpu_destroy(struct vmx_vcpu *v)
 {
 	free_parts(v);

@@ -34,6 +34,13 @@ struct vmx_state {
 	uint64_t cr2;
 };
 
+/* Exits for one reason, and the ticks from them to the next entry. */
+struct vmx_exits {
+	uint64_t count;
+	uint64_t ticks;
+	uint64_t max;
+};
+
 struct vmx_vcpu {
 	struct vcpu vcpu;  /* first: entry.asm saves registers there */
 	uint64_t host_rsp; /* of the loop that entered the guest */
@@ -49,9 +56,10 @@ struct vmx_vcpu {
 	uint64_t ept_pointer;
 	uint64_t cr4_allowed;
 	uint64_t xcr0_allowed;
-	struct emulate_code code;     /* what the emulator keeps of the last instruction */
-	struct vmx_event interrupted; /* valid bit in info */
-	uint64_t exits[EXIT_REASONS]; /* by reason */
+	struct emulate_code code;	      /* what the emulator keeps of the last instruction */
+	struct vmx_event interrupted;	      /* valid bit in info */
+	struct vmx_exits exits[EXIT_REASONS]; /* by reason */
+	uint64_t exit_tsc;		      /* of the exit that is being handled */
 
 	struct vmx_state state; /* while not loaded */
 	int loaded_on;		/* the core whose registers hold it, or NO_CORE; atomic */
@@ -75,6 +83,9 @@ enum exit_action {
 bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct error *error);
 /* It is loaded on no core. */
 void vmx_vcpu_destroy(struct vmx_vcpu *v);
+
+/* Bytes that each vCPU takes beside the struct. */
+uint64_t vmx_vcpu_own_memory(void);
 
 /* A start-up IPI: real mode at `vector` * 4 KiB, all else as after INIT. It is loaded here. */
 void vmx_vcpu_startup(struct vmx_vcpu *v, uint8_t vector);

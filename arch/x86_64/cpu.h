@@ -43,6 +43,15 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
+/* The low half, for spans below 2^32 ticks. */
+static inline uint32_t rdtsc_low(void)
+{
+	uint32_t low;
+
+	__asm__ volatile("rdtsc" : "=a"(low) : : "edx");
+	return low;
+}
+
 static inline uint8_t inb(uint16_t port)
 {
 	uint8_t value;
