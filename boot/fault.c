@@ -3,6 +3,7 @@
 #include "boot/fault.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/lapic.h"
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/smp.h"
 #include "boot/machine.h"
@@ -11,7 +12,8 @@
 
 #define CULPRIT	     1 /* the core at fault */
 #define HANG_SECONDS 7
-#define RUN_SECONDS  9
+#define RUN_SECONDS  8
+#define LOOKS_PER_S  8
 #define PANIC_WAIT   1 /* seconds that the others give a panic to stop them */
 #define CALLS	     200
 
@@ -24,10 +26,14 @@ static bool before(unsigned seconds)
 	return rdtsc() - begin < seconds * machine_host()->hz;
 }
 
-/* Not inlined, so that its name is in the backtrace. */
-static __attribute__((noinline)) void hang(void)
+/*
+ * Not inlined, calling nothing, and with a frame that a leaf would not get, so that it and its
+ * caller are the first two in the backtrace.
+ */
+static __attribute__((noinline)) void hang(uint64_t end)
 {
-	while (before(HANG_SECONDS))
+	__asm__ volatile("" : : "r"(__builtin_frame_address(0)));
+	while (rdtsc() < end)
 		cpu_pause();
 }
 
@@ -39,6 +45,8 @@ static void live(struct pcpu *self, unsigned seconds)
 	while (before(seconds)) {
 		self->heartbeat++;
 		smp_serve_calls();
+		lapic_timer_arm(rdtsc() + hz / LOOKS_PER_S);
+		irq_enable_and_halt();
 		if (rdtsc() - looked < hz)
 			continue;
 		looked += hz;
@@ -89,7 +97,7 @@ static void act(struct pcpu *self)
 	switch (fault) {
 	case FAULT_HANG:
 		if (self->id == CULPRIT)
-			hang();
+			hang(begin + HANG_SECONDS * machine_host()->hz);
 		live(self, RUN_SECONDS);
 		break;
 	case FAULT_PANIC_ALL: panic("on purpose: fault=panic-all");
