@@ -52,6 +52,23 @@ class Selection(unittest.TestCase):
         self.assertFalse(self.selected("hello", "nested", "linux@nested"))
 
 
+class Again(unittest.TestCase):
+    def boot(self, *ends):
+        """(what it ended as, how often it ran) when the runs end so."""
+        test, runs = boot.Boot("hello", {}, "bochs", Path("build")), list(ends)
+        test.run_once = lambda: runs.pop(0)
+        return test.boot(), len(ends) - len(runs)
+
+    def test_display_without_port(self):
+        flake = (4, "run: >>PANIC<< could not bind any port between 5900 and 5949 (status 4)")
+        self.assertEqual(self.boot(flake, (0, "")), ((0, ""), 2))
+        self.assertEqual(self.boot(flake, flake, (0, "")), (flake, 2))
+
+    def test_other_ends_stay(self):
+        self.assertEqual(self.boot((4, "the machine was reset"), (0, "")),
+                         ((4, "the machine was reset"), 1))
+
+
 @unittest.skipUnless(screen.FONT.exists(), "the font is not built")
 class Screen(unittest.TestCase):
     def test_text_comes_back(self):

@@ -48,6 +48,10 @@ class Refusals(unittest.TestCase):
         self.refused(2, "--expect", "--send", "x")
 
 
+    def test_linger_without_until(self):
+        self.refused(2, "--until", "--linger", "1")
+
+
 class FakeMachine:
     """A serial line that says something and hangs up."""
 
@@ -66,7 +70,7 @@ class FakeMachine:
 class Verdicts(unittest.TestCase):
     def status(self, text, trouble=None):
         options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=20,
-                                        interactive=False, quiet=True, screenshot=None)
+                                        interactive=False, quiet=True, screenshot=None, until=None)
         machine = FakeMachine(text, trouble)
         try:
             return console.Console(machine, options)._carry(console.Terminal(False))[0]
@@ -96,12 +100,18 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(self.status(b"socle: starts\r\n", "triple fault"), 4)
 
 
-class Timeout(unittest.TestCase):
-    def test_timeout(self):
+class Ends(unittest.TestCase):
+    """A machine that says something and then goes on for ever."""
+
+    def run_one(self, text=b"", **changes):
+        """(status, seconds)"""
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=0.5,
-                                        interactive=False, quiet=True, screenshot=None)
+        ours.sendall(text)
+        options = types.SimpleNamespace(log=None, answers=[], screenshot_at=None, timeout=20,
+                                        interactive=False, quiet=True, screenshot=None, until=None,
+                                        linger=0)
+        vars(options).update(changes)
         process = subprocess.Popen(["sleep", "20"])
         machine = types.SimpleNamespace(serial=theirs, process=process, trouble=lambda: None)
         start = time.monotonic()
@@ -112,5 +122,22 @@ class Timeout(unittest.TestCase):
             process.wait()
             ours.close()
             theirs.close()
+        return status, time.monotonic() - start
+
+    def test_timeout(self):
+        status, seconds = self.run_one(timeout=0.5)
         self.assertEqual(status, 3)
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(seconds, 5)
+
+    def test_until(self):
+        status, seconds = self.run_one(b"one\r\npanic: x\r\n", until="^panic: ")
+        self.assertEqual(status, 6)
+        self.assertLess(seconds, 5)
+
+    def test_until_lingers(self):
+        status, seconds = self.run_one(b"panic: x\r\n", until="^panic: ", linger=1)
+        self.assertEqual(status, 6)
+        self.assertGreater(seconds, 0.9)
+
+    def test_until_never_seen(self):
+        self.assertEqual(self.run_one(b"panics\r\n", until="^panic: ", timeout=0.5)[0], 3)

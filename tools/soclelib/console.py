@@ -17,7 +17,7 @@ HELP = "Ctrl-A x ends the machine; Ctrl-A Ctrl-A (or Ctrl-A a) sends Ctrl-A"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
 POLL_SECONDS = 0.2
 
-PASSED, FAILED, TIMED_OUT, MACHINE_ERROR, ENDED_BY_USER = 0, 1, 3, 4, 130
+PASSED, FAILED, TIMED_OUT, MACHINE_ERROR, SEEN, ENDED_BY_USER = 0, 1, 3, 4, 6, 130
 
 
 class Ended(Exception):
@@ -80,6 +80,8 @@ class Console:
         self.searched = 0
         self.pending = bytearray()
         self.shot = re.compile(options.screenshot_at.encode()) if options.screenshot_at else None
+        self.until = re.compile(options.until.encode(), re.MULTILINE) if options.until else None
+        self.last = None  # when a run with --until ends
         self.deadline = time.monotonic() + options.timeout if options.timeout else None
 
     def run(self):
@@ -105,6 +107,8 @@ class Console:
             now = time.monotonic()
             if self.deadline and now >= self.deadline:
                 return TIMED_OUT, f"no end after {self.options.timeout:g} s"
+            if self.last and now >= self.last:
+                return SEEN, f"ended {self.options.linger:g} s after {self.options.until}"
             if now - polled > 1:
                 polled, trouble = now, self.machine.trouble()
                 if trouble:
@@ -135,6 +139,9 @@ class Console:
             return False
         self._write(data)
         self._answer()
+        if self.until and self.until.search(self.log):
+            self.until = None
+            self.last = time.monotonic() + self.options.linger
         if self.shot and self.shot.search(self.log):
             self.shot = None
             self.machine.screenshot()
