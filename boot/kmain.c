@@ -137,7 +137,7 @@ static void start_vms(void)
 	};
 
 	core_init(pcpu_count(), machine_host()->hz);
-	core_set_housekeeping(housekeeping);
+	core_set_housekeeping(housekeeping, life_look);
 	smp_run_others(run_core);
 	life_init(&life);
 }

@@ -8,6 +8,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/smp.h"
+#include "lib/log.h"
 #include "vmx/run.h"
 #include "vmx/switch.h"
 
@@ -18,6 +19,7 @@ static struct {
 	uint64_t hz;
 } scheduler;
 static uint64_t (*housekeeping)(uint64_t now);
+static void (*left)(void);
 
 static struct vmx_vcpu *vcpu_of(struct sched_entity *entity)
 {
@@ -27,6 +29,11 @@ static struct vmx_vcpu *vcpu_of(struct sched_entity *entity)
 struct core *core_self(void)
 {
 	return &cores[pcpu_self()->id];
+}
+
+const struct core *core_get(unsigned id)
+{
+	return &cores[id];
 }
 
 void core_init(unsigned count, uint64_t hz)
@@ -39,9 +46,10 @@ void core_init(unsigned count, uint64_t hz)
 	}
 }
 
-void core_set_housekeeping(uint64_t (*fn)(uint64_t now))
+void core_set_housekeeping(uint64_t (*fn)(uint64_t now), void (*vcpu_left)(void))
 {
 	housekeeping = fn;
+	left = vcpu_left;
 }
 
 /* --- Timers --- */
@@ -85,9 +93,8 @@ static void fire_timers(struct core *core, uint64_t now)
 	}
 }
 
-uint64_t core_serve(uint64_t now)
+void core_serve(struct core *core, uint64_t now)
 {
-	struct core *core = core_self();
 	uint64_t next = UINT64_MAX;
 
 	core->pcpu->heartbeat++;
@@ -96,13 +103,14 @@ uint64_t core_serve(uint64_t now)
 	fire_timers(core, now);
 	if (core->pcpu->id == 0)
 		next = housekeeping(now);
-	if (pcpu_count() > 1 && now >= core->watch_next) {
-		smp_watchdog(now);
-		core->watch_next = now + scheduler.hz;
-	}
-	if (pcpu_count() > 1)
+	if (pcpu_count() > 1) {
+		if (now >= core->watch_next) {
+			smp_watchdog(now);
+			core->watch_next = now + scheduler.hz;
+		}
 		next = MIN(next, core->watch_next);
-	return MIN(next, timer_first(&core->timers));
+	}
+	core->serve_at = MIN(next, timer_first(&core->timers));
 }
 
 /* --- Waking and leaving --- */
@@ -249,8 +257,18 @@ static void leave(struct vmx_vcpu *v)
 	spin_lock(&scheduler.lock);
 	sched_remove(&scheduler.sched, &v->entity, rdtsc());
 	spin_unlock(&scheduler.lock);
-	if (pcpu_self()->id != 0)
+	core_self()->gone = true;
+}
+
+/* After the pick that dropped it, core 0 has something to do. */
+static void tell_of_gone(struct core *core)
+{
+	core->gone = false;
+	left();
+	if (core->pcpu->id != 0)
 		smp_kick(0);
+	else
+		core->serve_at = 0;
 }
 
 static struct vmx_vcpu *pick(struct core *core)
@@ -275,6 +293,7 @@ static struct vmx_vcpu *pick(struct core *core)
 /* Nothing to run: until a timer or an interrupt. */
 static void idle(struct core *core, uint64_t until)
 {
+	core->left = 0;
 	core->pcpu->idle = true;
 	if (!core->pick && rdtsc() < until) {
 		lapic_timer_arm(until);
@@ -284,11 +303,35 @@ static void idle(struct core *core, uint64_t until)
 	core->pcpu->idle = false;
 }
 
-static void run(struct vmx_vcpu *v)
+void core_count_switch(void)
+{
+	struct core *core = core_self();
+	uint64_t ticks = rdtsc() - core->left;
+
+	core->switches.count++;
+	core->switches.ticks += ticks;
+	if (ticks > core->switches.max)
+		core->switches.max = ticks;
+	core->left = 0;
+}
+
+void core_report(void)
+{
+	for (unsigned i = 0; i < pcpu_count(); i++)
+		log_debug("CPU %u: %lu switches between vCPUs, %lu ticks in the mean, %lu at most",
+			  i, cores[i].switches.count,
+			  cores[i].switches.ticks / MAX(cores[i].switches.count, 1),
+			  cores[i].switches.max);
+}
+
+static void run(struct core *core, struct vmx_vcpu *v)
 {
 	enum run_end end;
 
-	vmx_switch_to(v);
+	if (core->pcpu->current == v)
+		core->left = 0;
+	else
+		vmx_switch_to(v);
 	__atomic_store_n(&v->running_on, (int)pcpu_self()->id, __ATOMIC_SEQ_CST);
 	end = vmx_vcpu_run(v);
 	__atomic_store_n(&v->running_on, NO_CORE, __ATOMIC_SEQ_CST);
@@ -303,12 +346,15 @@ _Noreturn void core_run(struct pcpu *pcpu)
 	struct core *core = &cores[pcpu->id];
 
 	for (;;) {
-		uint64_t next = core_serve(rdtsc());
-		struct vmx_vcpu *v = pick(core);
+		struct vmx_vcpu *v;
 
+		core_serve(core, rdtsc());
+		v = pick(core);
+		if (core->gone)
+			tell_of_gone(core);
 		if (v)
-			run(v);
+			run(core, v);
 		else
-			idle(core, MIN(next, core->slice_end));
+			idle(core, MIN(core->serve_at, core->slice_end));
 	}
 }

@@ -18,8 +18,16 @@ struct core {
 	struct spinlock lock; /* of the timers */
 	struct timer_queue timers;
 	bool pick;	     /* the scheduler is to be asked before this core goes on */
+	bool gone;	     /* a vCPU has left for good, and is out with the next pick */
 	uint64_t slice_end;  /* TSC at which it is to be asked at the latest */
+	uint64_t serve_at;   /* TSC at which core_serve is to be called at the latest */
 	uint64_t watch_next; /* TSC at which the next core is to be looked after */
+	uint64_t left;	     /* TSC of the exit that left the last vCPU; 0: it idled since */
+	struct {
+		uint64_t count; /* from one vCPU to another, without idling */
+		uint64_t ticks; /* from the exit of one to the entry of the other */
+		uint64_t max;
+	} switches;
 };
 
 /* Once, on core 0, before any other core enters core_run; hz of the TSC. */
@@ -27,20 +35,22 @@ void core_init(unsigned cores, uint64_t hz);
 
 /*
  * What core 0 does beside running vCPUs, called often: returns the TSC at which it wants to be
- * called again at the latest. It may not wait for other vCPUs.
+ * called again at the latest. It may not wait for other vCPUs. `left` is called on any core when a
+ * vCPU has left it for good.
  */
-void core_set_housekeeping(uint64_t (*fn)(uint64_t now));
+void core_set_housekeeping(uint64_t (*fn)(uint64_t now), void (*left)(void));
 
 _Noreturn void core_run(struct pcpu *pcpu);
 
-/* This core. */
+/* This core, and any. */
 struct core *core_self(void);
+const struct core *core_get(unsigned id);
 
 /*
- * What is due on this core is done: timers, housekeeping. Returns the TSC at which it must be
- * called again.
+ * What is due on this core is done: timers, housekeeping. It sets core->serve_at. With no lock
+ * held.
  */
-uint64_t core_serve(uint64_t now);
+void core_serve(struct core *core, uint64_t now);
 
 /* The vCPU has news: it looks at them soon, wherever it is. From any core. */
 void core_kick(struct vcpu *vcpu);
@@ -62,6 +72,12 @@ bool core_put_away(struct vmx_vcpu *v);
 
 /* The current vCPU spins, and lets others go first. */
 void core_yield(void);
+
+/* The next entry is of another vCPU than the last exit: its time is counted. By the run loop. */
+void core_count_switch(void);
+
+/* What the cores did, to the log at its debug level. */
+void core_report(void);
 
 void core_group_init(struct sched_group *group, unsigned weight, unsigned cap);
 /* Ticks of a vCPU, and of a core, up to now. */

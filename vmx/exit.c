@@ -203,7 +203,9 @@ uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
 	if (action == EXIT_ADVANCE)
 		skip(vmcs_read(EXIT_INSN_LENGTH));
 	if (v->vcpu.wanted || action == EXIT_STOP) {
-		count(&v->exits[reason], start, rdtsc_low());
+		now = rdtsc();
+		count(&v->exits[reason], start, (uint32_t)now);
+		v->left = now - (uint32_t)((uint32_t)now - start);
 		return 0;
 	}
 	now = rdtsc();

@@ -18,6 +18,8 @@ static struct {
 	unsigned vms;
 	unsigned alive; /* RUNNING, PAUSED or CRASHED */
 	bool told;	/* that all have ended */
+	bool work;	/* a vCPU has left, or somebody wished for something; atomic */
+	uint64_t next;	/* TSC at which there is something to do in any case */
 } life;
 
 /* --- Memory of our own for a VM --- */
@@ -151,6 +153,7 @@ static bool start(struct life *l)
 	l->judged = l->frozen = false;
 	life.alive++;
 	life.told = false;
+	life_look();
 	board_arm(l->vm);
 	core_kick(&l->vcpu[0]->vcpu);
 	return true;
@@ -317,6 +320,7 @@ static void tell_if_all_ended(void)
 		failed += l->judged && l->verdict != VERDICT_PASS;
 	}
 	life.told = true;
+	core_report();
 	life.config.all_ended(passed, failed);
 }
 
@@ -426,6 +430,7 @@ bool life_act(unsigned number, enum life_action action, struct error *error)
 {
 	struct life *l = &life.vm[number];
 
+	life_look();
 	switch (action) {
 	case LIFE_START: return act_start(l, error);
 	case LIFE_STOP: return act_stop(l, error);
@@ -464,7 +469,6 @@ static uint64_t feed_console(struct vm *vm, uint64_t now)
 static uint64_t look_after(struct life *l, uint64_t now)
 {
 	struct vm *vm = l->vm;
-	uint64_t next = UINT64_MAX;
 
 	if (__atomic_load_n(&vm->verdict, __ATOMIC_ACQUIRE) != VERDICT_NONE) {
 		if (put_away(l))
@@ -476,17 +480,31 @@ static uint64_t look_after(struct life *l, uint64_t now)
 			freeze(l);
 		return l->frozen ? UINT64_MAX : now + life.config.host->hz / CONSOLE_POLL_HZ;
 	}
-	next = feed_console(vm, now);
 	if (!vm->config->timeout)
-		return next;
+		return UINT64_MAX;
 	vm_check_progress(vm, now - vm->tsc_base);
-	return MIN(next, vm_progress_deadline(vm) + vm->tsc_base);
+	return vm_progress_deadline(vm) + vm->tsc_base;
+}
+
+void life_look(void)
+{
+	__atomic_store_n(&life.work, true, __ATOMIC_RELEASE);
 }
 
 uint64_t life_housekeeping(uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
+	for (unsigned i = 0; i < life.vms; i++) {
+		if (life.vm[i].state == LIFE_RUNNING) {
+			uint64_t wanted = feed_console(life.vm[i].vm, now);
+
+			next = MIN(next, wanted);
+		}
+	}
+	if (!__atomic_load_n(&life.work, __ATOMIC_RELAXED) && now < life.next)
+		return MIN(next, life.next);
+	__atomic_store_n(&life.work, false, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < life.vms; i++) {
 		if (life.vm[i].state == LIFE_RUNNING || life.vm[i].state == LIFE_PAUSED) {
 			uint64_t wanted = look_after(&life.vm[i], now);
@@ -496,5 +514,6 @@ uint64_t life_housekeeping(uint64_t now)
 	}
 	start_waiting();
 	tell_if_all_ended();
+	life.next = next;
 	return next;
 }

@@ -70,6 +70,9 @@ bool life_act(unsigned number, enum life_action action, struct error *error);
 /* Bytes that Socle itself uses for the VM: all but its RAM and its console's scroll-back. */
 uint64_t life_own_memory(const struct life *l);
 
+/* A vCPU has left its core for good, or a VM wants to be looked after. From any core. */
+void life_look(void);
+
 /* What is to be done for VMs that have ended, or come to their timeout; called often. */
 uint64_t life_housekeeping(uint64_t now);
 

@@ -30,19 +30,29 @@ uint64_t vmx_wake_time(const struct vmx_vcpu *v)
 	return vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
 }
 
-/* Everything that has become due, and the next deadline. False: the core is wanted elsewhere. */
-static bool look_at_timers(struct vmx_vcpu *v)
+/* The next moment at which the vCPU or its core wants to act, and what keeps it. */
+static void set_deadline(struct vmx_vcpu *v, const struct core *core)
 {
-	const struct core *core = core_self();
-	uint64_t now = rdtsc(), next = core_serve(now);
+	uint64_t timer = vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
+	uint64_t next = MIN(core->serve_at, core->slice_end);
 
-	vlapic_advance(lapic_of(v), now - v->vcpu.vm->tsc_base);
-	if (core->pick || now >= core->slice_end)
-		return false;
-	next = MIN(next, vmx_host_tsc(v, vlapic_next_event(lapic_of(v))));
-	v->deadline = MIN(MIN(next, core->slice_end), (uint64_t)INT64_MAX);
+	v->deadline = MIN(timer, next);
 	if (!v->has_timer)
 		lapic_timer_arm(v->deadline);
+}
+
+/* Everything that has become due, and the next deadline. False: the core is wanted elsewhere. */
+static bool look_at_timers(struct vmx_vcpu *v, struct core *core)
+{
+	uint64_t now = rdtsc();
+
+	if (core->pick || now >= core->slice_end)
+		return false;
+	core_serve(core, now);
+	if (core->pick)
+		return false;
+	vlapic_advance(lapic_of(v), now - v->vcpu.vm->tsc_base);
+	set_deadline(v, core);
 	return true;
 }
 
@@ -108,12 +118,12 @@ static void take_news(struct vmx_vcpu *v)
 #define GO_ON (-1)
 
 /* Does what is due; what there is to inject stays for the entry. GO_ON, or why the loop ends. */
-static int attend(struct vmx_vcpu *v)
+static int attend(struct vmx_vcpu *v, struct core *core)
 {
 	take_news(v);
 	if (v->vcpu.attention & ATTENTION_TIMER) {
 		v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
-		if (!look_at_timers(v)) {
+		if (!look_at_timers(v, core)) {
 			v->vcpu.attention |= ATTENTION_TIMER;
 			return vcpu_ended(&v->vcpu) ? RUN_ENDED : RUN_AGAIN;
 		}
@@ -145,16 +155,28 @@ static bool inject(struct vmx_vcpu *v)
 
 enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 {
-	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
+	struct core *core = core_self();
+
+	/* Its core has just been served; what waits for the guest is in `wanted`. */
+	v->left = 0;
+	v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
+	vlapic_advance(lapic_of(v), vmx_now(v));
+	set_deadline(v, core);
+	if (v->vcpu.activity != VCPU_ACTIVE || v->vcpu.vm->paused)
+		v->vcpu.attention |= ATTENTION_EVENT;
 	for (;;) {
 		if (v->vcpu.wanted) {
-			int end = attend(v);
+			int end = attend(v, core);
 
-			if (end != GO_ON)
+			if (end != GO_ON) {
+				core->left = v->left;
 				return (enum run_end)end;
+			}
 		}
 		if (!run_arm_timer(v, rdtsc()) || !inject(v))
 			continue;
+		if (core->left)
+			core_count_switch();
 		if (vmx_enter(v)) {
 			dump_vm_fail(v);
 			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",

@@ -59,7 +59,7 @@ struct vmx_vcpu {
 	struct emulate_code code;	      /* what the emulator keeps of the last instruction */
 	struct vmx_event interrupted;	      /* valid bit in info */
 	struct vmx_exits exits[EXIT_REASONS]; /* by reason */
-	uint64_t exit_tsc;		      /* of the exit that is being handled */
+	uint64_t left;			      /* TSC of the last exit that came back to the loop */
 
 	struct vmx_state state; /* while not loaded */
 	int loaded_on;		/* the core whose registers hold it, or NO_CORE; atomic */
