@@ -12,7 +12,8 @@ const struct control_request control_requests[CONTROLS] = {
 				      PROC_SECONDARY,
 			  .wanted = PROC_TPR_SHADOW},
 	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
-			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD},
+			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD |
+				     PROC2_PAUSE_LOOP},
 	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
 				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 				      EXIT_LOAD_EFER},
@@ -72,6 +73,7 @@ static const struct {
 	{CONTROL_PROC2, PROC2_RDTSCP, "enable RDTSCP", "rdtscp"},
 	{CONTROL_PROC2, PROC2_INVPCID, "enable INVPCID", "invpcid"},
 	{CONTROL_PROC2, PROC2_WBINVD, "WBINVD exiting", "wbinvd-exiting"},
+	{CONTROL_PROC2, PROC2_PAUSE_LOOP, "PAUSE-loop exiting", "pause-loop"},
 	{CONTROL_EXIT, EXIT_SAVE_DEBUG, "save debug controls", NULL},
 	{CONTROL_EXIT, EXIT_HOST_64BIT, "host address-space size", NULL},
 	{CONTROL_EXIT, EXIT_ACK_INTERRUPT, "acknowledge interrupt on exit", NULL},

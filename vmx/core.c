@@ -201,14 +201,18 @@ bool core_put_away(struct vmx_vcpu *v)
 	return __atomic_load_n(&v->loaded_on, __ATOMIC_ACQUIRE) == NO_CORE;
 }
 
-void core_yield(void)
+void core_yield(struct vmx_vcpu *v)
 {
 	struct core *core = core_self();
 
+	/* Nobody waits for a core: a look without the lock, as it may be so a moment later. */
+	if (!__atomic_load_n(&scheduler.sched.ready, __ATOMIC_RELAXED))
+		return;
 	spin_lock(&scheduler.lock);
 	sched_step_back(&scheduler.sched, core->pcpu->id, rdtsc());
 	spin_unlock(&scheduler.lock);
 	core->pick = true;
+	run_check_timers(v);
 }
 
 void core_group_init(struct sched_group *group, unsigned weight, unsigned cap)

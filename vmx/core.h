@@ -70,8 +70,8 @@ void core_add(struct vmx_vcpu *v, struct sched_group *group, uint64_t mask);
  */
 bool core_put_away(struct vmx_vcpu *v);
 
-/* The current vCPU spins, and lets others go first. */
-void core_yield(void);
+/* `v`, which runs here, spins: others go first, if there are any. */
+void core_yield(struct vmx_vcpu *v);
 
 /* The next entry is of another vCPU than the last exit: its time is counted. By the run loop. */
 void core_count_switch(void);

@@ -95,6 +95,7 @@ const char *exit_name(uint32_t reason);
 /* exit_event.c */
 enum exit_action exit_exception(struct vmx_vcpu *v);
 enum exit_action exit_external_interrupt(struct vmx_vcpu *v);
+enum exit_action exit_pause(struct vmx_vcpu *v);
 enum exit_action exit_triple_fault(struct vmx_vcpu *v);
 enum exit_action exit_interrupt_window(struct vmx_vcpu *v);
 enum exit_action exit_nmi_window(struct vmx_vcpu *v);

@@ -3,6 +3,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/traps.h"
 #include "lib/panic.h"
+#include "vmx/core.h"
 #include "vmx/dump.h"
 #include "vmx/events.h"
 #include "vmx/exit.h"
@@ -95,6 +96,13 @@ enum exit_action exit_external_interrupt(struct vmx_vcpu *v)
 {
 	traps_run_irq(INTR_VECTOR(vmcs_read(EXIT_INTR_INFO)));
 	v->vcpu.attention |= ATTENTION_TIMER;
+	return EXIT_RESUME;
+}
+
+/* It waits for another vCPU, which may wait for this core. */
+enum exit_action exit_pause(struct vmx_vcpu *v)
+{
+	core_yield(v);
 	return EXIT_RESUME;
 }
 

@@ -21,6 +21,9 @@
 #define DR6_RESET	  0xffff0ff0ULL
 #define DR7_RESET	  0x400
 #define LINK_POINTER_NONE UINT64_MAX
+/* TSC ticks: PAUSEs closer than the gap are one loop; who loops for the window is told of. */
+#define PAUSE_GAP    128
+#define PAUSE_WINDOW 8192
 
 extern const uint8_t vmx_exit[];
 
@@ -97,6 +100,10 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(EPT_POINTER, v->ept_pointer);
 	if (vmx_has(CONTROL_PROC2, PROC2_VPID))
 		vmcs_write(VPID, v->vpid);
+	if (vmx_has(CONTROL_PROC2, PROC2_PAUSE_LOOP)) {
+		vmcs_write(PLE_GAP, PAUSE_GAP);
+		vmcs_write(PLE_WINDOW, PAUSE_WINDOW);
+	}
 	if (vmx_has(CONTROL_PROC, PROC_TPR_SHADOW)) {
 		vmcs_write(VIRTUAL_APIC, (uint64_t)vm->apic_page[v->vcpu.id]);
 		vmcs_write(TPR_THRESHOLD, 0);
