@@ -33,6 +33,7 @@
 extern const uint8_t image_start[], text_end[], rodata_end[], image_end[];
 
 static struct frames frames;
+static struct frames pool; /* as `frames` was before anything was taken */
 static struct mtrr mtrr;
 static struct vm_host host;
 static uint64_t low_page;
@@ -135,6 +136,7 @@ bool machine_init_memory(const struct bootinfo *info, struct error *error)
 	low_page = low_page_find(info, ebda_segment());
 	find_memory(info);
 	keep_ours(info);
+	pool = frames;
 	paging_init(&frames);
 	if (!map_memory(info))
 		return error_set(error,
@@ -196,6 +198,7 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 	boot_pcpu.apic_id = lapic_id();
 	host = (struct vm_host){
 		.frames = &frames,
+		.pool = &pool,
 		.memory_type = memory_type,
 		.console_put = console_put_byte,
 		.console_room = console_room,

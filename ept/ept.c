@@ -221,6 +221,43 @@ bool ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t access)
 	return access && is_legal_access(access) && change_range(ept, change, size);
 }
 
+static struct ept_page page_of(uint64_t entry, uint64_t gpa, unsigned level)
+{
+	uint64_t offset = level_size(level) - 1;
+
+	return (struct ept_page){
+		.hpa = (entry & ENTRY_ADDRESS & ~offset) | (gpa & offset),
+		.size = level_size(level),
+		.access = entry & EPT_RWX,
+		.type = (enum memory_type)((entry & ENTRY_TYPE) >> ENTRY_TYPE_LOW)};
+}
+
+static void visit_below(uint64_t entry, uint64_t gpa, unsigned level,
+			const struct ept_visitor *visitor)
+{
+	uint64_t *table = table_of(entry);
+
+	visitor->table(visitor->ctx, (uint64_t)table);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		uint64_t at = gpa + i * level_size(level);
+		struct ept_page page;
+
+		if (!is_present(table[i]))
+			continue;
+		if (!is_page(table[i], level)) {
+			visit_below(table[i], at, level - 1, visitor);
+			continue;
+		}
+		page = page_of(table[i], at, level);
+		visitor->page(visitor->ctx, at, &page);
+	}
+}
+
+void ept_visit(const struct ept *ept, const struct ept_visitor *visitor)
+{
+	visit_below(ept->root, 0, EPT_LEVELS, visitor);
+}
+
 bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_page *page)
 {
 	uint64_t *table = (uint64_t *)ept->root;
@@ -228,16 +265,12 @@ bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_page *page)
 	if (gpa >= BIT(EPT_GPA_BITS))
 		return false;
 	for (unsigned level = EPT_LEVELS;; level--) {
-		uint64_t entry = *entry_at(table, gpa, level), offset = level_size(level) - 1;
+		uint64_t entry = *entry_at(table, gpa, level);
 
 		if (!is_present(entry))
 			return false;
 		if (is_page(entry, level)) {
-			*page = (struct ept_page){
-				.hpa = (entry & ENTRY_ADDRESS & ~offset) | (gpa & offset),
-				.size = level_size(level),
-				.access = entry & EPT_RWX,
-				.type = (enum memory_type)((entry & ENTRY_TYPE) >> ENTRY_TYPE_LOW)};
+			*page = page_of(entry, gpa, level);
 			return true;
 		}
 		table = table_of(entry);

@@ -71,6 +71,15 @@ bool ept_map(struct ept *ept, uint64_t gpa, uint64_t hpa, uint64_t size, uint64_
 bool ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size);
 bool ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t access);
 
+/* What somebody wants to see of the tables: each table page, and each page that they map. */
+struct ept_visitor {
+	void (*table)(void *ctx, uint64_t table);
+	void (*page)(void *ctx, uint64_t gpa, const struct ept_page *page);
+	void *ctx;
+};
+
+void ept_visit(const struct ept *ept, const struct ept_visitor *visitor);
+
 /* False when nothing maps gpa. */
 bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_page *page);
 

@@ -77,7 +77,7 @@ static bool add_range(struct vm *vm, uint64_t gpa, uint64_t size)
 	return true;
 }
 
-static uint64_t populated_bytes(const struct vm *vm)
+uint64_t vm_populated_bytes(const struct vm *vm)
 {
 	const struct guest_memory *memory = &vm->memory;
 	const struct guest_extent *last = &memory->extent[memory->extents - 1];
@@ -109,10 +109,10 @@ static bool create_memory(struct vm *vm, struct error *error)
 	if (!add_range(vm, 0, low) || !add_range(vm, GUEST_HIGH_BASE, size - low))
 		return error_set(error, "memory = %luM: free memory is in too many pieces for it",
 				 size / MIB);
-	bitmap = frames_alloc(vm->host->frames, populated_bytes(vm), PAGE_SIZE, UINT64_MAX);
+	bitmap = frames_alloc(vm->host->frames, vm_populated_bytes(vm), PAGE_SIZE, UINT64_MAX);
 	if (bitmap == FRAMES_NONE)
 		return error_set(error, "no memory left for the page map of the VM");
-	vm->memory.populated = memset((void *)bitmap, 0, populated_bytes(vm));
+	vm->memory.populated = memset((void *)bitmap, 0, vm_populated_bytes(vm));
 	vm->memory.populate = populate;
 	vm->memory.ctx = vm;
 	return true;
@@ -370,7 +370,7 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 
 uint64_t vm_own_memory(const struct vm *vm)
 {
-	return vm->ept.tables * PAGE_SIZE + vm->cpus * PAGE_SIZE + populated_bytes(vm);
+	return vm->ept.tables * PAGE_SIZE + vm->cpus * PAGE_SIZE + vm_populated_bytes(vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -382,7 +382,7 @@ void vm_destroy(struct vm *vm)
 		if (vm->apic_page[i])
 			frames_free(frames, (uint64_t)vm->apic_page[i], PAGE_SIZE);
 	if (vm->memory.populated)
-		frames_free(frames, (uint64_t)vm->memory.populated, populated_bytes(vm));
+		frames_free(frames, (uint64_t)vm->memory.populated, vm_populated_bytes(vm));
 	for (unsigned i = 0; i < vm->memory.extents; i++)
 		frames_free(frames, (uint64_t)vm->memory.extent[i].host,
 			    align_up(vm->memory.extent[i].size, PAGE_SIZE));

@@ -36,6 +36,7 @@ enum vm_remark { REMARK_SMI = 1 << 0, REMARK_STARTUP = 1 << 1, REMARK_DELIVERY =
 /* What a VM needs of the machine it runs on; one for all VMs. */
 struct vm_host {
 	struct frames *frames;
+	const struct frames *pool; /* what `frames` had in the beginning, for the audit */
 	unsigned largest_ept_level;
 	bool ept_dirty_flags;
 	/* The memory type of host memory [start, end), by the MTRRs. */
@@ -89,6 +90,8 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 /* Gives back all memory. The vCPUs must have left it. */
 void vm_destroy(struct vm *vm);
 
+/* Bytes of its map of touched blocks. */
+uint64_t vm_populated_bytes(const struct vm *vm);
 /* Bytes that Socle has taken for it beside the RAM and struct vm itself. */
 uint64_t vm_own_memory(const struct vm *vm);
 

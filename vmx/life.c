@@ -7,6 +7,7 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "vmx/audit_run.h"
 #include "vmx/board.h"
 #include "vmx/caps.h"
 #include "vmx/core.h"
@@ -321,10 +322,17 @@ static void tell_if_all_ended(void)
 	}
 	life.told = true;
 	core_report();
+	if (!audit_log())
+		failed++;
 	life.config.all_ended(passed, failed);
 }
 
 /* --- Somebody's wishes --- */
+
+const struct vm_host *life_host(void)
+{
+	return life.config.host;
+}
 
 unsigned life_count(void)
 {

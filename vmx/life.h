@@ -57,6 +57,8 @@ struct life_config {
 /* Makes and starts the VMs that are to be started. Once. */
 void life_init(const struct life_config *config);
 
+const struct vm_host *life_host(void);
+
 /* The VMs in the order of their descriptions. */
 unsigned life_count(void);
 const struct life *life_get(unsigned number);

@@ -11,6 +11,7 @@
 #include "arch/x86_64/traps.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "vm/audit.h"
 #include "vmx/caps.h"
 #include "vmx/cr.h"
 #include "vmx/msr.h"
@@ -66,6 +67,12 @@ bool vmx_vcpu_init_shared(struct frames *frames)
 	msr_fill_bitmap((uint8_t *)shared.msr_bitmap);
 	msr_init();
 	return true;
+}
+
+void vmx_vcpu_claim_shared(struct audit *audit)
+{
+	audit_claim(audit, shared.io_bitmap, 2 * PAGE_SIZE, AUDIT_SOCLE, "the I/O bitmaps");
+	audit_claim(audit, shared.msr_bitmap, PAGE_SIZE, AUDIT_SOCLE, "the MSR bitmap");
 }
 
 static void write_controls(struct vmx_vcpu *v)

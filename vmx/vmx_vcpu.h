@@ -93,6 +93,10 @@ void vmx_vcpu_startup(struct vmx_vcpu *v, uint8_t vector);
 /* The part of the VMCS that says where exits land: that of this core. It is loaded here. */
 void vmx_vcpu_write_core(struct vmx_vcpu *v);
 
+/* Says whose the pages are that all vCPUs share. */
+struct audit;
+void vmx_vcpu_claim_shared(struct audit *audit);
+
 /* Pages that all vCPUs share: bitmaps. Once, before the first vCPU. False: no memory. */
 bool vmx_vcpu_init_shared(struct frames *frames);
 

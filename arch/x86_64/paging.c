@@ -12,6 +12,7 @@
 
 #define PTE_PRESENT	     BIT(0)
 #define PTE_WRITE	     BIT(1)
+#define PTE_USER	     BIT(2)
 #define PTE_PWT		     BIT(3)
 #define PTE_PCD		     BIT(4)
 #define PTE_ACCESSED	     BIT(5)
@@ -158,6 +159,48 @@ static uint64_t lookup(uint64_t address)
 			return entry & PTE_PRESENT ? entry : 0;
 		table = (const uint64_t *)(entry & PTE_ADDRESS);
 	}
+}
+
+struct visitor {
+	void (*table)(void *ctx, uint64_t table);
+	void (*page)(void *ctx, const struct paging_page *page);
+	void *ctx;
+};
+
+static void visit_below(uint64_t table, uint64_t address, unsigned level,
+			const struct visitor *visitor)
+{
+	const uint64_t *entries = (const uint64_t *)table;
+
+	visitor->table(visitor->ctx, table);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		uint64_t entry = entries[i], at = address + i * level_size(level);
+		const struct paging_page page = {
+			.address = at,
+			.size = level_size(level),
+			.write = entry & PTE_WRITE,
+			.execute = !(entry & PTE_NX),
+			.user = entry & PTE_USER,
+			.identity = (entry & PTE_ADDRESS & ~(level_size(level) - 1)) == at,
+		};
+
+		if (!(entry & PTE_PRESENT))
+			continue;
+		if (level > 1 && !(entry & PTE_LARGE))
+			visit_below(entry & PTE_ADDRESS, at, level - 1, visitor);
+		else
+			visitor->page(visitor->ctx, &page);
+	}
+}
+
+void paging_visit(void (*table)(void *ctx, uint64_t table),
+		  void (*page)(void *ctx, const struct paging_page *page), void *ctx)
+{
+	const struct visitor visitor = {table, page, ctx};
+
+	spin_lock(&paging.lock);
+	visit_below(paging.root, 0, LEVELS, &visitor);
+	spin_unlock(&paging.lock);
 }
 
 static bool map_missing(uint64_t start, uint64_t size, enum paging_access access)

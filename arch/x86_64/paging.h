@@ -37,6 +37,17 @@ void paging_activate_other(void);
 /* What CR3 holds on all CPUs; below 4 GiB. */
 uint64_t paging_root(void);
 
+/*
+ * Walks the tables: `table` gets each table page, `page` each page that they map: it is writable,
+ * executable, at its own address or not. With the tables' lock held.
+ */
+struct paging_page {
+	uint64_t address, size;
+	bool write, execute, user, identity;
+};
+void paging_visit(void (*table)(void *ctx, uint64_t table),
+		  void (*page)(void *ctx, const struct paging_page *page), void *ctx);
+
 /* Device registers and firmware tables, mapped unless RAM already covers them. */
 bool paging_map_device(uint64_t start, uint64_t size);
 bool paging_map_firmware(uint64_t start, uint64_t size);

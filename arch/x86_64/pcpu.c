@@ -62,10 +62,14 @@ bool pcpu_guard_stacks(const struct pcpu *pcpu)
 	return ok;
 }
 
+uint64_t pcpu_bytes(void)
+{
+	return align_up(sizeof(struct pcpu), PAGE_SIZE) + IST_COUNT * sizeof(struct guarded_stack);
+}
+
 struct pcpu *pcpu_create(struct frames *frames, uint32_t apic_id)
 {
-	const uint64_t own = align_up(sizeof(struct pcpu), PAGE_SIZE);
-	const uint64_t size = own + IST_COUNT * sizeof(struct guarded_stack);
+	const uint64_t own = align_up(sizeof(struct pcpu), PAGE_SIZE), size = pcpu_bytes();
 	uint64_t at = frames_alloc(frames, size, PAGE_SIZE, UINT64_MAX);
 	struct guarded_stack *stacks = (struct guarded_stack *)(at + own);
 	struct pcpu *pcpu = (struct pcpu *)at;

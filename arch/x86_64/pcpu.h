@@ -113,6 +113,8 @@ bool pcpu_has_on_stack(const struct pcpu *pcpu, uint64_t address, uint64_t size)
 uint64_t pcpu_stack_top(const struct pcpu *pcpu);
 /* Takes the pages under the stacks out of the page tables. False: no memory for that. */
 bool pcpu_guard_stacks(const struct pcpu *pcpu);
+/* Bytes of such a struct with its stacks. */
+uint64_t pcpu_bytes(void);
 /* A struct with stacks for another core. NULL when there is no memory. */
 struct pcpu *pcpu_create(struct frames *frames, uint32_t apic_id);
 
