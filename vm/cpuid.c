@@ -109,12 +109,32 @@ static void build_extended_features(struct cpuid_table *t, const struct cpuid_po
 		t->extended[1].edx &= ~(uint32_t)EDX81_RDTSCP;
 }
 
-/* Caches are the host's; who shares them is not: each vCPU stands alone. */
+static unsigned log2_ceil(unsigned n)
+{
+	unsigned bits = 0;
+
+	while (1u << bits < n)
+		bits++;
+	return bits;
+}
+
+/*
+ * Caches are the host's; who shares them is not. EAX has the highest number of a core in bits
+ * 31..26, and of a thread among those that share the cache in bits 25..14.
+ */
 static void build_caches(struct cpuid_table *t, const struct cpuid_policy *p)
 {
+	uint32_t ids = (1u << log2_ceil(p->cpus)) - 1;
+
 	for (unsigned i = 0; i < CPUID_SUBLEAVES; i++) {
 		t->cache[i] = p->host(4, i);
 		t->cache[i].eax &= (uint32_t)BITS(13, 0);
+		if (!bits_get(t->cache[i].eax, 4, 0))
+			continue;
+		t->cache[i].eax |= ids << 26;
+		/* Below the third level each core has its own. */
+		if (bits_get(t->cache[i].eax, 7, 5) >= 3)
+			t->cache[i].eax |= ids << 14;
 	}
 	t->basic[4] = t->cache[0];
 }
@@ -143,19 +163,6 @@ static void build_xsave(struct cpuid_table *t, const struct cpuid_policy *p)
 		t->xsave[0].ecx = MAX(t->xsave[0].ecx, t->xsave[i].eax + t->xsave[i].ebx);
 	}
 	t->xsave[0].ebx = t->xsave[0].ecx;
-}
-
-/*
- * Leaf BH: one thread to a core, all cores in one package. The x2APIC id is in EDX; level numbers
- * and types as the SDM gives them.
- */
-static unsigned log2_ceil(unsigned n)
-{
-	unsigned bits = 0;
-
-	while (1u << bits < n)
-		bits++;
-	return bits;
 }
 
 /* TSC and APIC timer frequency in CPUID's own words: leaf 15H, kHz in the hypervisor's leaf. */
@@ -231,7 +238,10 @@ static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)
 	return size;
 }
 
-/* Levels of leaf BH: 0 is the thread, 1 the core; the rest is invalid. */
+/*
+ * Leaf BH: one thread to a core, all cores in one package. The x2APIC id is in EDX; level 0 is the
+ * thread, 1 the core, with types as the SDM gives them; the rest is invalid.
+ */
 static struct cpuid_regs lookup_topology(const struct cpuid_table *t, uint32_t subleaf,
 					 uint32_t apic_id)
 {

@@ -554,7 +554,7 @@ static bool write_mp(struct guest_memory *memory, unsigned cpus)
 	       guest_memory_write(memory, AT_MP_POINTER, &pointer, sizeof(pointer));
 }
 
-/* --- SMBIOS: who made the machine, and that it is not older than PCI --- */
+/* --- SMBIOS: who made the machine, that it is not older than PCI, and its CPUs --- */
 
 struct smbios_entry {
 	char anchor[4];
@@ -597,13 +597,39 @@ struct smbios_tables {
 	struct {
 		uint8_t type, length;
 		uint16_t handle;
+		uint8_t socket, kind, family, maker;
+		uint32_t signature, features;
+		uint8_t version, voltage;
+		uint16_t clock, speed_max, speed;
+		uint8_t status, upgrade;
+		uint16_t cache[3];
+		uint8_t serial, asset, part;
+		uint8_t cores, enabled, threads;
+		uint16_t characteristics, family2;
+		char strings[sizeof("CPU0\0Socle\0")];
+	} PACKED cpu;
+	struct {
+		uint8_t type, length;
+		uint16_t handle;
 		char strings[2];
 	} PACKED end;
 } PACKED;
 
+_Static_assert(offsetof(struct smbios_tables, cpu.strings) - offsetof(struct smbios_tables, cpu) ==
+		       0x2A,
+	       "SMBIOS 2.8: Processor Information");
+
 #define SMBIOS_BIOS	   0
 #define SMBIOS_SYSTEM	   1
+#define SMBIOS_CPU	   4
 #define SMBIOS_END	   127
+#define SMBIOS_CPU_CENTRAL 3
+#define SMBIOS_UNKNOWN	   2
+#define SMBIOS_CPU_ENABLED 0x41 /* populated, enabled */
+#define SMBIOS_CPU_OTHER   1
+#define SMBIOS_CPU_64BIT   BIT(2)
+#define SMBIOS_CPU_CORES   BIT(3)
+#define SMBIOS_NONE	   0xFFFF
 #define SMBIOS_NO_CHARACTS BIT(3) /* no characteristics are given */
 #define SMBIOS_ACPI	   BIT(0)
 #define SMBIOS_VM	   BIT(4) /* extension byte 2: a virtual machine */
@@ -612,7 +638,7 @@ struct smbios_tables {
 #define BIOS_SEGMENT	   (LAYOUT_ACPI_END >> 4)
 #define SMBIOS_DMI_AT	   offsetof(struct smbios_entry, dmi_anchor)
 
-static bool write_smbios(struct guest_memory *memory)
+static bool write_smbios(struct guest_memory *memory, unsigned cpus)
 {
 	const struct smbios_tables tables = {
 		.bios = {SMBIOS_BIOS,
@@ -643,7 +669,26 @@ static bool write_smbios(struct guest_memory *memory)
 			   0,
 			   0,
 			   "Socle\0PC\0"},
-		.end = {SMBIOS_END, 4, 2, {0, 0}},
+		.cpu = {.type = SMBIOS_CPU,
+			.length = offsetof(struct smbios_tables, cpu.strings) -
+				  offsetof(struct smbios_tables, cpu),
+			.handle = 2,
+			.socket = 1,
+			.kind = SMBIOS_CPU_CENTRAL,
+			.family = SMBIOS_UNKNOWN,
+			.maker = 2,
+			.signature = MP_CPU_FAMILY6,
+			.features = MP_CPU_FEATURES,
+			.status = SMBIOS_CPU_ENABLED,
+			.upgrade = SMBIOS_CPU_OTHER,
+			.cache = {SMBIOS_NONE, SMBIOS_NONE, SMBIOS_NONE},
+			.cores = (uint8_t)cpus,
+			.enabled = (uint8_t)cpus,
+			.threads = (uint8_t)cpus,
+			.characteristics = SMBIOS_CPU_64BIT | (cpus > 1 ? SMBIOS_CPU_CORES : 0),
+			.family2 = SMBIOS_UNKNOWN,
+			.strings = "CPU0\0Socle\0"},
+		.end = {SMBIOS_END, 4, 3, {0, 0}},
 	};
 	struct smbios_entry entry = {
 		.anchor = {'_', 'S', 'M', '_'},
@@ -654,7 +699,7 @@ static bool write_smbios(struct guest_memory *memory)
 		.dmi_anchor = {'_', 'D', 'M', 'I', '_'},
 		.table_length = sizeof(tables),
 		.table = AT_DMI,
-		.structures = 3,
+		.structures = 4,
 		.bcd_revision = 0x28,
 	};
 
@@ -683,7 +728,7 @@ bool firmware_write(struct guest_memory *memory, unsigned cpus, uint64_t *rsdp, 
 {
 	if (cpus < 1 || cpus > PC_CPUS_MAX)
 		return error_set(error, "cpus = %u: a PC has 1 to %u", cpus, PC_CPUS_MAX);
-	if (!write_acpi(memory, cpus) || !write_mp(memory, cpus) || !write_smbios(memory) ||
+	if (!write_acpi(memory, cpus) || !write_mp(memory, cpus) || !write_smbios(memory, cpus) ||
 	    !write_bios_data(memory))
 		return error_set(error, "memory: at least 1M is needed for the firmware's tables");
 	*rsdp = AT_RSDP;

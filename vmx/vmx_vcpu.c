@@ -217,6 +217,9 @@ void vmx_vcpu_startup(struct vmx_vcpu *v, uint8_t vector)
 	struct vcpu_start start = startup_state(vector, v->vcpu.vm->cpuid.basic[1].eax);
 	uint64_t pat = vmcs_read(GUEST_PAT), zero = 0;
 
+	/* INIT leaves these two alone; at first they are set. */
+	start.cr0 = CR0_ET | (cr_read_cr0() & (CR0_NW | CR0_CD));
+
 	vmcs_write(ENTRY_CONTROLS, vmcs_read(ENTRY_CONTROLS) & ~(uint64_t)ENTRY_IA32E);
 	vmcs_write(ENTRY_INTR_INFO, 0);
 	write_guest(v, &start);

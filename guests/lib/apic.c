@@ -28,3 +28,13 @@ void apic_send_self(unsigned vector)
 {
 	apic_write(APIC_ICR, APIC_SELF | vector);
 }
+
+void apic_ipi(uint32_t low, uint32_t destination)
+{
+	if (apic_x2) {
+		msr_write(APIC_X2_MSR(APIC_ICR), (uint64_t)destination << 32 | low);
+		return;
+	}
+	apic_write(APIC_ICR_HIGH, destination << 24);
+	apic_write(APIC_ICR, low);
+}

@@ -45,7 +45,17 @@
 #define APIC_PERIODIC	   (1u << 17)
 #define APIC_DEADLINE	   (2u << 17)
 #define APIC_SELF	   (1u << 18)
+#define APIC_LOWEST	   (1u << 8)
+#define APIC_SMI	   (2u << 8)
+#define APIC_NMI	   (4u << 8)
+#define APIC_INIT	   (5u << 8)
+#define APIC_STARTUP	   (6u << 8)
 #define APIC_EXTINT	   (7u << 8)
+#define APIC_LOGICAL	   (1u << 11)
+#define APIC_ASSERT	   (1u << 14)
+#define APIC_LEVEL	   (1u << 15)
+#define APIC_ALL	   (2u << 18)
+#define APIC_OTHERS	   (3u << 18)
 #define APIC_DIVIDE_BY_1   0xB
 #define APIC_DIVIDE_BY_16  0x3
 #define APIC_DIVIDE_BY_128 0xA
@@ -58,6 +68,8 @@ void apic_write(uint32_t reg, uint32_t value);
 /* Is the vector's bit set in APIC_ISR, APIC_TMR or APIC_IRR? */
 bool apic_bit(uint32_t array, unsigned vector);
 void apic_send_self(unsigned vector);
+/* By ICR; `destination` is an ID, or a set of logical ones. */
+void apic_ipi(uint32_t low, uint32_t destination);
 /* The mode is as it shall be, the trap library and clock started: runs what both modes share. */
 void apic_test(void);
 

@@ -46,7 +46,8 @@ static struct cpuid_regs host_basic(uint32_t leaf, uint32_t subleaf)
 	case 4:
 		if (subleaf > 3)
 			return (struct cpuid_regs){0};
-		return (struct cpuid_regs){0xfc004121 + subleaf, 0x1c0003f, 0x3f + subleaf, 4};
+		return (struct cpuid_regs){0xfc004121 + subleaf + (subleaf == 3 ? 0x40 : 0),
+					   0x1c0003f, 0x3f + subleaf, 4};
 	case 7: return (struct cpuid_regs){2, UINT32_MAX, UINT32_MAX, UINT32_MAX};
 	case 0xb: return (struct cpuid_regs){1, 2, 0x100 + subleaf, 77};
 	case 0xd:
@@ -272,7 +273,7 @@ static void test_subleaves(void **state)
 	build();
 	/* The caches are the host's, shared with nobody. */
 	for (uint32_t i = 0; i < 4; i++)
-		answers(4, i, 0x121 + i, 0x1c0003f, 0x3f + i, 4);
+		answers(4, i, (i == 3 ? 0x161 : 0x121) + i, 0x1c0003f, 0x3f + i, 4);
 	for (uint32_t i = 4; i < 12; i++)
 		answers(4, i, 0, 0, 0, 0);
 	answers(4, UINT32_MAX, 0, 0, 0, 0);
@@ -302,6 +303,11 @@ static void test_topology(void **state)
 		/* Invalid levels: type 0, the number as asked, the id as ever. */
 		answers(0xb, 2, 0, 0, 2, 3);
 		answers(0xb, 0x1234, 0, 0, 0x34, 3);
+		/* Leaf 4: cores of the package, and one that has its first cache for itself. */
+		assert_int_equal(ask(4, 0).eax >> 26, (1 << shifts[i].shift) - 1);
+		assert_int_equal(ask(4, 0).eax >> 14 & 0xfff, 0);
+		assert_int_equal(ask(4, 3).eax >> 14 & 0xfff, (1 << shifts[i].shift) - 1);
+		assert_int_equal(ask(4, 4).eax, 0);
 	}
 }
 

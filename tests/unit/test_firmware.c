@@ -213,10 +213,10 @@ static void test_mp_table(void **state)
 static void test_smbios(void **state)
 {
 	uint64_t entry, at, end;
-	unsigned structures = 0;
+	unsigned structures = 0, processors = 0;
 
 	(void)state;
-	write_tables(1);
+	write_tables(3);
 	entry = find("_SM_", 0xF0000, 0x100000);
 	assert_sum(entry, get(entry + 5, 1));
 	assert_memory_equal(ram + entry + 16, "_DMI_", 5);
@@ -224,6 +224,12 @@ static void test_smbios(void **state)
 	at = get(entry + 24, 4);
 	end = at + get(entry + 22, 2);
 	for (; at < end; structures++) {
+		if (get(at, 1) == 4) {
+			processors++;
+			assert_int_equal(get(at + 1, 1), 0x2A);
+			/* Cores, those enabled, threads. */
+			assert_int_equal(get(at + 0x23, 3), 0x030303);
+		}
 		at += get(at + 1, 1);
 		while (get(at, 2))
 			at++;
@@ -231,6 +237,7 @@ static void test_smbios(void **state)
 	}
 	assert_int_equal(at, end);
 	assert_int_equal(structures, get(entry + 28, 2));
+	assert_int_equal(processors, 1);
 }
 
 static void test_bios_data(void **state)
