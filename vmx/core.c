@@ -52,6 +52,21 @@ void core_set_housekeeping(uint64_t (*fn)(uint64_t now), void (*vcpu_left)(void)
 	left = vcpu_left;
 }
 
+void core_call_housekeeping(void)
+{
+	struct core *self = core_self();
+
+	__atomic_store_n(&cores[0].look, true, __ATOMIC_SEQ_CST);
+	if (self != &cores[0]) {
+		smp_kick(0);
+		return;
+	}
+	/* The deadline that the vCPU gets next, or that it has. */
+	self->serve_at = 0;
+	if (self->pcpu->current)
+		run_check_timers(self->pcpu->current);
+}
+
 /* --- Timers --- */
 
 void core_timer_cancel(struct timer *timer)
@@ -98,6 +113,7 @@ void core_serve(struct core *core, uint64_t now)
 	uint64_t next = UINT64_MAX;
 
 	core->pcpu->heartbeat++;
+	__atomic_store_n(&core->look, false, __ATOMIC_SEQ_CST);
 	/* In Bochs an interrupt stays pending while a guest has them off: its turn is here. */
 	irq_window();
 	fire_timers(core, now);
@@ -269,28 +285,34 @@ static void tell_of_gone(struct core *core)
 {
 	core->gone = false;
 	left();
-	if (core->pcpu->id != 0)
-		smp_kick(0);
-	else
-		core->serve_at = 0;
+	core_call_housekeeping();
+}
+
+/* What a pick left over goes to cores that idle, one by one. */
+static void push(void)
+{
+	int core;
+
+	do {
+		spin_lock(&scheduler.lock);
+		core = sched_push(&scheduler.sched, rdtsc());
+		spin_unlock(&scheduler.lock);
+		tell(core);
+	} while (core != SCHED_CORE_NONE);
 }
 
 static struct vmx_vcpu *pick(struct core *core)
 {
 	struct sched_entity *entity;
-	int other;
+	bool idle;
 
 	core->pick = false;
 	spin_lock(&scheduler.lock);
 	entity = sched_pick(&scheduler.sched, core->pcpu->id, rdtsc(), &core->slice_end);
-	other = sched_push(&scheduler.sched, rdtsc());
+	idle = scheduler.sched.idle && scheduler.sched.ready;
 	spin_unlock(&scheduler.lock);
-	for (; other != SCHED_CORE_NONE;) {
-		tell(other);
-		spin_lock(&scheduler.lock);
-		other = sched_push(&scheduler.sched, rdtsc());
-		spin_unlock(&scheduler.lock);
-	}
+	if (idle)
+		push();
 	return entity ? vcpu_of(entity) : NULL;
 }
 
@@ -299,7 +321,7 @@ static void idle(struct core *core, uint64_t until)
 {
 	core->left = 0;
 	core->pcpu->idle = true;
-	if (!core->pick && rdtsc() < until) {
+	if (!core_wanted(core) && rdtsc() < until) {
 		lapic_timer_arm(until);
 		irq_enable_and_halt();
 		lapic_timer_arm(UINT64_MAX);

@@ -18,6 +18,7 @@ struct core {
 	struct spinlock lock; /* of the timers */
 	struct timer_queue timers;
 	bool pick;	     /* the scheduler is to be asked before this core goes on */
+	bool look;	     /* core_serve is wanted; set by any core */
 	bool gone;	     /* a vCPU has left for good, and is out with the next pick */
 	uint64_t slice_end;  /* TSC at which it is to be asked at the latest */
 	uint64_t serve_at;   /* TSC at which core_serve is to be called at the latest */
@@ -40,6 +41,9 @@ void core_init(unsigned cores, uint64_t hz);
  */
 void core_set_housekeeping(uint64_t (*fn)(uint64_t now), void (*left)(void));
 
+/* Has core 0 do its housekeeping soon. From any core. */
+void core_call_housekeeping(void);
+
 _Noreturn void core_run(struct pcpu *pcpu);
 
 /* This core, and any. */
@@ -51,6 +55,13 @@ const struct core *core_get(unsigned id);
  * held.
  */
 void core_serve(struct core *core, uint64_t now);
+
+/* Whether the IPI that came wants something of the core itself, not of its vCPU. */
+static inline bool core_wanted(const struct core *core)
+{
+	return __atomic_load_n(&core->pick, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&core->look, __ATOMIC_RELAXED);
+}
 
 /* The vCPU has news: it looks at them soon, wherever it is. From any core. */
 void core_kick(struct vcpu *vcpu);

@@ -94,8 +94,12 @@ enum exit_action exit_entry_machine_check(struct vmx_vcpu *v)
 
 enum exit_action exit_external_interrupt(struct vmx_vcpu *v)
 {
-	traps_run_irq(INTR_VECTOR(vmcs_read(EXIT_INTR_INFO)));
-	v->vcpu.attention |= ATTENTION_TIMER;
+	uint8_t vector = INTR_VECTOR(vmcs_read(EXIT_INTR_INFO));
+
+	traps_run_irq(vector);
+	/* A kick is for the vCPU, which has news, unless the core is wanted. */
+	if (vector != VECTOR_KICK || core_wanted(core_self()))
+		v->vcpu.attention |= ATTENTION_TIMER;
 	return EXIT_RESUME;
 }
 

@@ -336,40 +336,55 @@ void msr_reset(struct vmx_vcpu *v)
 	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 30)) | MTRR_VALID;
 }
 
-/* What the rules pass and VM entry and exit do not switch, as far as this CPU has it. */
+/*
+ * What the rules pass and VM entry and exit do not switch. One by one, as each switch between two
+ * vCPUs goes through all of them; those that not every CPU has are the last.
+ */
 static struct {
-	uint32_t msr[PASSED_MSRS];
-	unsigned count;
-	bool branches; /* IA32_PRED_CMD is there */
-} passed;
+	bool tsc_aux, spec_ctrl, pred_cmd; /* this CPU has them */
+} has;
 
 void msr_init(void)
 {
-	static const uint32_t all[PASSED_MSRS] = {MSR_STAR,	MSR_LSTAR,	    MSR_CSTAR,
-						  MSR_FMASK,	MSR_KERNEL_GS_BASE, MSR_TSC_AUX,
-						  MSR_SPEC_CTRL};
 	uint64_t value;
 
-	for (unsigned i = 0; i < PASSED_MSRS; i++)
-		if (rdmsr_safe(all[i], &value))
-			passed.msr[passed.count++] = all[i];
-	passed.branches = wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
+	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
+	has.spec_ctrl = rdmsr_safe(MSR_SPEC_CTRL, &value);
+	has.pred_cmd = wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
 void msr_save(struct vmx_vcpu *v)
 {
-	for (unsigned i = 0; i < passed.count; i++)
-		v->state.msr[i] = rdmsr(passed.msr[i]);
+	struct vmx_msrs *msrs = &v->state.msrs;
+
+	msrs->star = rdmsr(MSR_STAR);
+	msrs->lstar = rdmsr(MSR_LSTAR);
+	msrs->cstar = rdmsr(MSR_CSTAR);
+	msrs->fmask = rdmsr(MSR_FMASK);
+	msrs->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+	if (has.tsc_aux)
+		msrs->tsc_aux = rdmsr(MSR_TSC_AUX);
+	if (has.spec_ctrl)
+		msrs->spec_ctrl = rdmsr(MSR_SPEC_CTRL);
 }
 
 void msr_load(const struct vmx_vcpu *v)
 {
-	for (unsigned i = 0; i < passed.count; i++)
-		wrmsr(passed.msr[i], v->state.msr[i]);
+	const struct vmx_msrs *msrs = &v->state.msrs;
+
+	wrmsr(MSR_STAR, msrs->star);
+	wrmsr(MSR_LSTAR, msrs->lstar);
+	wrmsr(MSR_CSTAR, msrs->cstar);
+	wrmsr(MSR_FMASK, msrs->fmask);
+	wrmsr(MSR_KERNEL_GS_BASE, msrs->kernel_gs_base);
+	if (has.tsc_aux)
+		wrmsr(MSR_TSC_AUX, msrs->tsc_aux);
+	if (has.spec_ctrl)
+		wrmsr(MSR_SPEC_CTRL, msrs->spec_ctrl);
 }
 
 void msr_forget_branches(void)
 {
-	if (passed.branches)
+	if (has.pred_cmd)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }

@@ -14,9 +14,7 @@
 #include "vm/vm.h"
 
 #define EXIT_REASONS 70
-/* MSRs that the guest has in the CPU and that entry and exit do not switch. */
-#define PASSED_MSRS 7
-#define NO_CORE	    (-1)
+#define NO_CORE	     (-1)
 
 /* An event whose delivery an exit interrupted, in the format of the VM-entry fields. */
 struct vmx_event {
@@ -25,10 +23,15 @@ struct vmx_event {
 	uint32_t length;
 };
 
+/* MSRs that the guest has in the CPU and that entry and exit do not switch. */
+struct vmx_msrs {
+	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, spec_ctrl;
+};
+
 /* What entry and exit leave in the CPU's registers; switched when the core takes another vCPU. */
 struct vmx_state {
 	void *fpu; /* fpu_area_size() bytes */
-	uint64_t msr[PASSED_MSRS];
+	struct vmx_msrs msrs;
 	uint64_t dr[4];
 	uint64_t dr6;
 	uint64_t cr2;
