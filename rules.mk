@@ -67,7 +67,7 @@ $(call keep,plain,$(PLAIN_O))
 # What runs at the start, at an end, or for a person: there a small image counts, not speed.
 SMALL_C := $(wildcard boot/*.c arch/x86_64/*.c vm/monitor*.c vm/mux*.c vm/lineedit.c vm/inspect*.c \
 	vm/json.c vm/outbuf.c vm/config.c vm/load_*.c vm/image*.c vm/firmware.c vm/aml.c \
-	vmx/caps.c vmx/controls.c vmx/dump.c vmx/life.c vmx/exit_task.c)
+	vmx/caps.c vmx/controls.c vmx/dump.c vmx/govern.c vmx/life.c vmx/exit_task.c)
 
 .PHONY: all unit iso test-files check objects
 all: $(B)/socle.elf

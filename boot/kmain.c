@@ -15,7 +15,9 @@
 #include "vm/config.h"
 #include "vm/vm.h"
 #include "vmx/caps.h"
+#include "vmx/console.h"
 #include "vmx/core.h"
+#include "vmx/govern.h"
 #include "vmx/life.h"
 #include "vmx/vmcs.h"
 #include "vmx/vmx_vcpu.h"
@@ -23,6 +25,8 @@
 static struct bootinfo info;
 static struct options options;
 static struct config config;
+static bool ending;  /* the machine, once no VM runs any more */
+static bool counted; /* the count of those that passed has been told */
 static struct config_module modules[BOOT_MODULES_MAX];
 extern const uint64_t boot_tsc; /* in start.asm */
 
@@ -99,16 +103,47 @@ static void read_config(void)
 			  "grub.cfg");
 }
 
+/* With at-end=wait the console goes on, and somebody may start a VM again. */
 static void all_ended(unsigned passed, unsigned failed)
 {
+	counted = true;
+	if (options.at_end != AT_END_WAIT)
+		console_end();
 	log_error("%u passed, %u failed", passed, failed);
-	machine_end(options.at_end);
+	if (options.at_end != AT_END_WAIT)
+		machine_end(options.at_end);
+	log_info("at-end=wait: Ctrl-A m opens the monitor");
 }
 
-/* What is typed goes to the first VM that runs; what waits for room goes on. */
+/* Somebody at the monitor wants it: first all VMs end, then the machine does. */
+static void end_all(bool reboot)
+{
+	struct error error;
+
+	ending = true;
+	options.at_end = reboot ? AT_END_REBOOT : AT_END_POWEROFF;
+	for (unsigned i = 0; i < life_count(); i++)
+		life_act(i, LIFE_STOP, &error);
+}
+
+static bool any_vm_runs(void)
+{
+	for (unsigned i = 0; i < life_count(); i++)
+		if (life_get(i)->vm)
+			return true;
+	return false;
+}
+
 static uint64_t housekeeping(uint64_t now)
 {
-	return life_housekeeping(now);
+	/* What somebody wants of a VM by the console is done at once. */
+	uint64_t console = console_housekeeping(now), life = life_housekeeping(now);
+
+	if (ending && counted && !any_vm_runs()) {
+		console_end();
+		machine_end(options.at_end);
+	}
+	return MIN(console, life);
 }
 
 /* Another core, from the moment that it is wanted. */
@@ -137,6 +172,7 @@ static void start_vms(void)
 	};
 
 	core_init(pcpu_count(), machine_host()->hz);
+	console_init(govern_ops(machine_host(), end_all), config.vms, machine_host()->hz);
 	core_set_housekeeping(housekeeping, life_look);
 	smp_run_others(run_core);
 	life_init(&life);

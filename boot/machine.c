@@ -20,6 +20,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "lib/x86.h"
+#include "vmx/console.h"
 
 #define LOW_MEMORY	  MIB
 #define VGA_START	  0xA0000
@@ -37,28 +38,12 @@ static struct frames pool; /* as `frames` was before anything was taken */
 static struct mtrr mtrr;
 static struct vm_host host;
 static uint64_t low_page;
-static bool mid_line; /* a guest's last byte on the console was no newline */
-
-static void console_put_byte(uint8_t byte)
-{
-	char text = (char)byte;
-
-	mid_line = byte != '\n' && (mid_line || byte != '\r');
-	uart_put(byte);
-	screen_sink(&text, 1);
-}
 
 static void log_to_uart(const char *text, size_t length)
 {
-	if (mid_line)
+	if (console_leave_line())
 		uart_sink("\n", 1);
-	mid_line = false;
 	uart_sink(text, length);
-}
-
-static uint64_t console_room(void)
-{
-	return uart_room();
 }
 
 void machine_init_console(void)
@@ -200,8 +185,7 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 		.frames = &frames,
 		.pool = &pool,
 		.memory_type = memory_type,
-		.console_put = console_put_byte,
-		.console_room = console_room,
+		.console_told = console_told,
 		.hz = clock_init(),
 		.epoch = clock_epoch(),
 		.boot_tsc = rdtsc(),

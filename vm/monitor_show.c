@@ -436,9 +436,7 @@ static void audit_line(void *ctx, const char *text)
 
 bool monitor_step_audit(struct monitor *monitor)
 {
-	bool sound = monitor->ops->audit(monitor->ctx, audit_line, monitor);
-
-	if (!sound)
+	if (!monitor->ops->audit(monitor->ctx, audit_line, monitor))
 		return monitor_fail(monitor, "audit: the ownership rule is broken%s",
 				    monitor->run.at ? "; more lines did not fit" : "");
 	return false;

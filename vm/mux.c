@@ -16,11 +16,12 @@
 
 #define NOBODY	       MUX_VMS_MAX
 #define HOLD_PER_S     20 /* a partial line waits for 50 ms */
-#define RAW_PIECE      512
-#define TAKE_PIECE     128
+#define RAW_PIECE      64
+#define TAKE_PIECE     48
 #define ESC	       0x1B
 #define ATTRIBUTES_OFF "\x1b[0m"
 #define KEYS_HINT      "Ctrl-A ? helps"
+_Static_assert(MUX_VMS_MAX == 64, "they are the bits of mux->there");
 _Static_assert(MUX_ROOM_MIN >= LOG_LINE_MAX + 64, "a line of the log is one step");
 _Static_assert(MUX_ROOM_MIN >= MUX_LINE_MAX + MUX_NAME_MAX + 16, "a line of a VM is one step");
 _Static_assert(MUX_ROOM_MIN >= RAW_PIECE + 16, "a raw piece is one step");
@@ -34,12 +35,10 @@ static void put(struct mux *mux, const void *bytes, size_t length)
 	mux->room -= MIN(mux->room, length);
 	mux->ops->put(mux->ctx, text, length);
 	/* A CR alone leaves what stands on the line. */
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] == '\n')
-			mux->mid_line = false;
-		else if (text[i] != '\r')
-			mux->mid_line = true;
-	}
+	while (length && text[length - 1] == '\r')
+		length--;
+	if (length)
+		mux->mid_line = text[length - 1] != '\n';
 }
 
 static void put_string(struct mux *mux, const char *text)
@@ -74,6 +73,17 @@ static void __attribute__((format(printf, 2, 3))) note(struct mux *mux, const ch
 	memcpy(mux->note + mux->note_length, line, length);
 	mux->note_length += length;
 }
+
+/* The first VM from `vm` on that has a console, NOBODY when there is none. */
+static unsigned next_there(const struct mux *mux, unsigned vm)
+{
+	uint64_t left = vm < MUX_VMS_MAX ? mux->there >> vm << vm : 0;
+
+	return left ? (unsigned)__builtin_ctzll(left) : NOBODY;
+}
+
+#define for_each_vm(mux, i) \
+	for (unsigned i = next_there(mux, 0); i < NOBODY; i = next_there(mux, i + 1))
 
 static bool visible(const struct mux *mux, unsigned vm)
 {
@@ -123,6 +133,7 @@ void mux_add_vm(struct mux *mux, unsigned vm, const char *name, struct vm_consol
 	memset(v, 0, sizeof(*v));
 	format(v->name, sizeof(v->name), "%s", name);
 	v->console = console;
+	mux->there |= BIT(vm);
 	v->at = console->tail; /* where it was left, if it was here before */
 	v->after = log_end();
 	watch(mux, vm);
@@ -280,30 +291,42 @@ static uint64_t limit_of(const struct mux *mux, unsigned vm)
 	return mux->log_due ? MAX(v->at, v->before_log) : vm_console_bytes(v->console);
 }
 
+static bool step_vm(struct mux *mux, unsigned vm, uint64_t now)
+{
+	uint64_t limit = limit_of(mux, vm);
+
+	if (limit <= mux->vm[vm].at)
+		return false;
+	return mux->view.kind == MUX_VM ? step_raw(mux, vm, limit) : step_line(mux, vm, limit, now);
+}
+
 /* The next VM, from the one whose turn it is on, that has something to show. */
 static bool step_vms(struct mux *mux, uint64_t now)
 {
-	for (unsigned i = 0; i < MUX_VMS_MAX; i++) {
-		unsigned vm = (mux->turn + i) % MUX_VMS_MAX;
-		uint64_t limit = limit_of(mux, vm);
+	unsigned turn = mux->turn;
 
-		if (limit <= mux->vm[vm].at)
-			continue;
-		if (mux->view.kind == MUX_VM ? step_raw(mux, vm, limit)
-					     : step_line(mux, vm, limit, now))
+	if (mux->view.kind == MUX_MONITOR)
+		return false;
+	for (unsigned vm = next_there(mux, turn); vm < NOBODY; vm = next_there(mux, vm + 1))
+		if (step_vm(mux, vm, now))
 			return true;
-	}
+	for (unsigned vm = next_there(mux, 0); vm < turn; vm = next_there(mux, vm + 1))
+		if (step_vm(mux, vm, now))
+			return true;
 	return false;
 }
 
 /* A line whose rest does not come. */
 static bool step_partial(struct mux *mux, uint64_t now)
 {
-	for (unsigned i = 0; mux->view.kind == MUX_ALL && i < MUX_VMS_MAX; i++) {
+	if (mux->view.kind != MUX_ALL)
+		return false;
+	for_each_vm(mux, i)
+	{
 		struct mux_vm *v = &mux->vm[i];
 		enum mux_piece piece = mux_line_rest(&v->line);
 
-		if (!v->console || piece == MUX_NOTHING)
+		if (piece == MUX_NOTHING)
 			continue;
 		if (!v->closing && !mux->hurry && now - v->line.since < mux->hold)
 			continue;
@@ -376,9 +399,7 @@ static void look_at_log(struct mux *mux)
 	mux->log_due = true;
 	mux->before_log = MUX_BEFORE_LOG;
 	/* After the log's end was read: what a core said before it logged is included. */
-	for (unsigned i = 0; i < MUX_VMS_MAX; i++)
-		if (mux->vm[i].console)
-			mux->vm[i].before_log = vm_console_bytes(mux->vm[i].console);
+	for_each_vm(mux, i) mux->vm[i].before_log = vm_console_bytes(mux->vm[i].console);
 }
 
 static bool step_log(struct mux *mux, uint64_t now)
@@ -406,9 +427,7 @@ static bool step(struct mux *mux, uint64_t now)
 
 static void look(struct mux *mux)
 {
-	for (unsigned i = 0; i < MUX_VMS_MAX; i++)
-		if (mux->vm[i].console)
-			vm_console_look(mux->vm[i].console);
+	for_each_vm(mux, i) vm_console_look(mux->vm[i].console);
 }
 
 bool mux_drain(struct mux *mux, size_t room, uint64_t now)
@@ -450,6 +469,7 @@ void mux_remove_vm(struct mux *mux, unsigned vm, uint64_t now)
 		note(mux, "console: VM %s has ended; " KEYS_HINT, v->name);
 	vm_console_watch(v->console, false);
 	v->console = NULL;
+	mux->there &= ~BIT(vm);
 }
 
 uint64_t mux_next_event(const struct mux *mux)
@@ -458,10 +478,13 @@ uint64_t mux_next_event(const struct mux *mux)
 
 	if (mux->view.kind == MUX_MONITOR)
 		return monitor_next_event(mux->monitor);
-	for (unsigned i = 0; mux->view.kind == MUX_ALL && i < MUX_VMS_MAX; i++) {
+	if (mux->view.kind != MUX_ALL)
+		return next;
+	for_each_vm(mux, i)
+	{
 		const struct mux_vm *v = &mux->vm[i];
 
-		if (v->console && mux_line_rest(&v->line) != MUX_NOTHING)
+		if (mux_line_rest(&v->line) != MUX_NOTHING)
 			next = MIN(next, v->line.since + mux->hold);
 	}
 	return next;
@@ -510,8 +533,7 @@ void mux_show(struct mux *mux, struct mux_view view)
 	mux->escapes = false;
 	mux->writer = NOBODY;
 	mux->view = view;
-	for (unsigned i = 0; i < MUX_VMS_MAX; i++)
-		place(mux, i);
+	for_each_vm(mux, i) place(mux, i);
 	say_view(mux);
 	if (view.kind == MUX_MONITOR) {
 		note(mux, "console: the monitor; Ctrl-D leaves it");
@@ -538,9 +560,7 @@ static void help(struct mux *mux)
 {
 	note(mux, "console: Ctrl-A n, p: next, previous VM; 1..9: that VM; 0: all VMs");
 	note(mux, "console: Ctrl-A m: monitor; ?: this; Ctrl-A or a: Ctrl-A for the VM");
-	for (unsigned i = 0; i < MUX_VMS_MAX; i++)
-		if (mux->vm[i].console)
-			note(mux, "console: VM %u is %s", i + 1, mux->vm[i].name);
+	for_each_vm(mux, i) note(mux, "console: VM %u is %s", i + 1, mux->vm[i].name);
 }
 
 /* The VM that gets what is typed, NOBODY when there is none. */
@@ -548,9 +568,9 @@ static unsigned listener(const struct mux *mux)
 {
 	if (mux->view.kind == MUX_VM)
 		return mux->vm[mux->view.vm].console ? mux->view.vm : NOBODY;
-	for (unsigned i = 0; mux->view.kind == MUX_ALL && i < MUX_VMS_MAX; i++)
-		if (mux->vm[i].console && !mux->vm[i].closing)
-			return i;
+	if (mux->view.kind != MUX_ALL)
+		return NOBODY;
+	for_each_vm(mux, i) if (!mux->vm[i].closing) return i;
 	return NOBODY;
 }
 

@@ -62,6 +62,7 @@ struct mux {
 	struct monitor *monitor; /* NULL: none */
 	unsigned vms;		 /* in the description */
 	uint64_t hold;		 /* ticks that a partial line waits for its rest */
+	uint64_t there;		 /* mask of the VMs that have a console */
 	struct mux_vm vm[MUX_VMS_MAX];
 	struct mux_view view;
 	struct mux_view before; /* the monitor */

@@ -174,7 +174,8 @@ static void on_console_tx(void *ctx, uint8_t byte)
 {
 	struct vm *vm = ctx;
 
-	console_put(&vm->console, byte);
+	if (vm_console_put(vm->console, byte))
+		vm->host->console_told();
 	note_progress(vm);
 }
 
@@ -182,7 +183,7 @@ static bool on_console_room(void *ctx)
 {
 	struct vm *vm = ctx;
 
-	return vm->host->console_room() > 64;
+	return vm_console_room(vm->console) > 0;
 }
 
 static void on_debug_exit(void *ctx, uint32_t value)
@@ -343,8 +344,7 @@ static bool load(struct vm *vm, struct error *error)
 }
 
 bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
-	       const struct cpuid_policy *policy, bool prefix_console, uint64_t tsc,
-	       struct error *error)
+	       const struct cpuid_policy *policy, uint64_t tsc, struct error *error)
 {
 	memset(vm, 0, sizeof(*vm));
 	vm->config = config;
@@ -352,7 +352,6 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	vm->cpus = config->cpus;
 	vm->tsc_base = tsc;
 	vm->timer_at = UINT64_MAX;
-	console_init(&vm->console, host->console_put, prefix_console ? config->name : NULL);
 	cpuid_build(&vm->cpuid, policy);
 	if (!memory_fits(vm, error))
 		return false;

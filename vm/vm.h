@@ -12,11 +12,11 @@
 #include "lib/spinlock.h"
 #include "lib/timer.h"
 #include "vm/config.h"
-#include "vm/console.h"
 #include "vm/cpuid.h"
 #include "vm/memory.h"
 #include "vm/pc.h"
 #include "vm/vcpu.h"
+#include "vm/vmconsole.h"
 
 #define VM_CPUS_MAX 32
 _Static_assert(VM_CPUS_MAX >= CONFIG_CPUS_MAX, "what descriptions may ask for");
@@ -44,8 +44,8 @@ struct vm_host {
 	void (*invalidate_ept)(void *ctx, uint64_t eptp);
 	/* vCPU has news: its core must look soon. From any core. */
 	void (*kick)(struct vcpu *vcpu);
-	void (*console_put)(uint8_t byte);
-	uint64_t (*console_room)(void);
+	/* A VM has said something that somebody wants to see. From any core. */
+	void (*console_told)(void);
 	uint64_t hz;	/* of the TSC */
 	uint64_t epoch; /* time of day at boot */
 	uint64_t boot_tsc;
@@ -59,9 +59,9 @@ struct vm {
 	struct ept ept;
 	struct pc pc;
 	struct cpuid_table cpuid;
-	struct console console;
-	uint64_t tsc_base;  /* host TSC when the VM's clock was 0 */
-	struct timer timer; /* for what the devices of the board want to do next */
+	struct vm_console *console; /* set by who makes the vCPUs */
+	uint64_t tsc_base;	    /* host TSC when the VM's clock was 0 */
+	struct timer timer;	    /* for what the devices of the board want to do next */
 	struct spinlock timer_lock;
 	uint64_t timer_at; /* VM tick for which it is set, UINT64_MAX: not; atomic */
 	unsigned cpus;
@@ -85,8 +85,7 @@ struct vm {
  * `policy` is what the host's CPU offers to guests.
  */
 bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
-	       const struct cpuid_policy *policy, bool prefix_console, uint64_t tsc,
-	       struct error *error);
+	       const struct cpuid_policy *policy, uint64_t tsc, struct error *error);
 /* Gives back all memory. The vCPUs must have left it. */
 void vm_destroy(struct vm *vm);
 

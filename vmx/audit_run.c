@@ -10,6 +10,7 @@
 #include "arch/x86_64/smp.h"
 #include "lib/log.h"
 #include "vm/audit.h"
+#include "vmx/console.h"
 #include "vmx/life.h"
 
 extern const uint8_t image_start[], text_end[];
@@ -69,6 +70,8 @@ static void claim_life(struct audit *audit, const struct life *l)
 {
 	const char *name = l->config->name;
 
+	if (l->console)
+		audit_claim(audit, (uint64_t)l->console, CONSOLE_BYTES, AUDIT_SOCLE, name);
 	if (!l->vm)
 		return;
 	audit_claim_vm(audit, l->vm);

@@ -13,7 +13,7 @@
 #define CS_LONG	       BIT(13)
 #define CS_BIG	       BIT(14)
 
-static const char *mode_name(void)
+const char *dump_mode_name(void)
 {
 	uint64_t rights = vmcs_read(GUEST_CS_RIGHTS);
 
@@ -43,9 +43,8 @@ void dump_vcpu(struct vmx_vcpu *v)
 	const uint64_t *r = v->vcpu.gpr;
 	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
 
-	console_break_line(&v->vcpu.vm->console);
 	log_error("VM %s: vCPU %u in %s; last exit %u (%s), qualification 0x%lx",
-		  v->vcpu.vm->config->name, v->vcpu.id, mode_name(), reason & 0xffff,
+		  v->vcpu.vm->config->name, v->vcpu.id, dump_mode_name(), reason & 0xffff,
 		  exit_name(reason & 0xffff), vmcs_read(EXIT_QUALIFICATION));
 	log_error("  rip %016lx rsp %016lx rflags %08lx", vmcs_read(GUEST_RIP),
 		  vmcs_read(GUEST_RSP), vmcs_read(GUEST_RFLAGS));
@@ -67,7 +66,6 @@ void dump_vm_fail(struct vmx_vcpu *v)
 {
 	uint64_t number = vmcs_read(INSTRUCTION_ERROR);
 
-	console_break_line(&v->vcpu.vm->console);
 	log_error("VM %s: vCPU %u: the CPU refuses the entry, error %lu: %s",
 		  v->vcpu.vm->config->name, v->vcpu.id, number, vmx_instruction_error(number));
 	if (number == ERROR_CONTROLS) {
@@ -92,7 +90,6 @@ static const char *failure_detail(uint64_t qualification)
 
 void dump_entry_failure(struct vmx_vcpu *v, uint32_t basic_reason)
 {
-	console_break_line(&v->vcpu.vm->console);
 	log_error("VM %s: vCPU %u: the CPU refuses the guest's state: %s%s",
 		  v->vcpu.vm->config->name, v->vcpu.id, exit_name(basic_reason),
 		  failure_detail(vmcs_read(EXIT_QUALIFICATION)));

@@ -3,13 +3,13 @@
 #include "vmx/life.h"
 
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/uart.h"
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "vmx/audit_run.h"
 #include "vmx/board.h"
 #include "vmx/caps.h"
+#include "vmx/console.h"
 #include "vmx/core.h"
 #include "vmx/vmcs.h"
 
@@ -48,6 +48,28 @@ static struct cpuid_regs host_cpuid(uint32_t leaf, uint32_t subleaf)
 	return (struct cpuid_regs){.eax = r.eax, .ebx = r.ebx, .ecx = r.ecx, .edx = r.edx};
 }
 
+static unsigned number_of(const struct life *l)
+{
+	return (unsigned)(l - life.vm);
+}
+
+/* What it said stays with it when it is started anew. */
+static bool make_console(struct life *l, struct error *error)
+{
+	if (!l->console)
+		l->console = alloc_pages(CONSOLE_BYTES);
+	return l->console || error_set(error, "no memory left for its console");
+}
+
+static void unmake_console(struct life *l)
+{
+	if (!l->console)
+		return;
+	console_remove_vm(number_of(l), rdtsc());
+	free_pages(l->console, CONSOLE_BYTES);
+	l->console = NULL;
+}
+
 static bool make_vm(struct life *l, struct error *error)
 {
 	const struct vm_host *host = life.config.host;
@@ -63,7 +85,7 @@ static bool make_vm(struct life *l, struct error *error)
 	l->vm = alloc_pages(sizeof(*l->vm));
 	if (!l->vm)
 		return error_set(error, "no memory left for it");
-	if (vm_create(l->vm, l->config, host, &policy, life.vms > 1, rdtsc(), error))
+	if (vm_create(l->vm, l->config, host, &policy, rdtsc(), error))
 		return true;
 	free_pages(l->vm, sizeof(*l->vm));
 	l->vm = NULL;
@@ -121,12 +143,13 @@ static bool refuse(struct life *l, const struct error *error)
 {
 	l->state = LIFE_REFUSED;
 	judge(l, VERDICT_FAIL, error->text);
+	unmake_console(l);
 	return false;
 }
 
 static bool make(struct life *l, struct error *error)
 {
-	if (!make_vm(l, error))
+	if (!make_console(l, error) || !make_vm(l, error))
 		return false;
 	if (make_vcpus(l, error))
 		return true;
@@ -146,6 +169,7 @@ static bool start(struct life *l)
 	log_info("VM %s: %luM, %u CPU%s, first entry after %lu k ticks", config->name,
 		 config->memory / MIB, config->cpus, config->cpus > 1 ? "s" : "",
 		 (rdtsc() - life.config.boot_tsc) / 1000);
+	console_add_vm(number_of(l), l->vm, l->console);
 	core_group_init(&l->group, config->weight, config->cap);
 	for (unsigned i = 0; i < config->cpus; i++)
 		core_add(l->vcpu[i], &l->group, config->pin);
@@ -173,10 +197,11 @@ static bool put_away(struct life *l)
 /* Gives all back. The verdict, if it is one, comes before the memory that says why. */
 static void finish(struct life *l, enum verdict verdict, const char *why)
 {
-	console_break_line(&l->vm->console);
 	if (!l->again)
 		judge(l, verdict, why);
 	unmake(l);
+	if (!l->again)
+		unmake_console(l);
 	life.alive--;
 	l->state = LIFE_ENDED;
 	if (l->again)
@@ -415,6 +440,7 @@ static bool act_stop(struct life *l, struct error *error)
 	}
 	if (!l->vm)
 		return error_set(error, "it does not run");
+	l->again = false;
 	if (l->state == LIFE_CRASHED)
 		finish(l, l->vm->verdict, l->vm->why);
 	else
@@ -459,19 +485,7 @@ bool life_act(unsigned number, enum life_action action, struct error *error)
 	return false;
 }
 
-#define CONSOLE_POLL_HZ 2000
-
-static uint64_t feed_console(struct vm *vm, uint64_t now)
-{
-	int byte;
-
-	while (pc_can_receive(&vm->pc) && (byte = uart_get()) >= 0)
-		pc_receive(&vm->pc, (uint8_t)byte, now - vm->tsc_base);
-	pc_tx_ready(&vm->pc, now - vm->tsc_base);
-	board_arm(vm);
-	return uart_waiting() || vm->pc.com1.tx.used ? now + vm->host->hz / CONSOLE_POLL_HZ
-						     : UINT64_MAX;
-}
+#define POLL_HZ 2000 /* for what comes soon and does not say so */
 
 /* One VM's turn; returns the TSC at which it is wanted again. */
 static uint64_t look_after(struct life *l, uint64_t now)
@@ -479,14 +493,18 @@ static uint64_t look_after(struct life *l, uint64_t now)
 	struct vm *vm = l->vm;
 
 	if (__atomic_load_n(&vm->verdict, __ATOMIC_ACQUIRE) != VERDICT_NONE) {
-		if (put_away(l))
-			end(l, now);
+		if (!put_away(l))
+			return UINT64_MAX;
+		/* What it said last comes before its verdict. */
+		if (!console_close_vm(number_of(l)))
+			return now + life.config.host->hz / POLL_HZ;
+		end(l, now);
 		return UINT64_MAX;
 	}
 	if (l->state == LIFE_PAUSED) {
 		if (!l->frozen)
 			freeze(l);
-		return l->frozen ? UINT64_MAX : now + life.config.host->hz / CONSOLE_POLL_HZ;
+		return l->frozen ? UINT64_MAX : now + life.config.host->hz / POLL_HZ;
 	}
 	if (!vm->config->timeout)
 		return UINT64_MAX;
@@ -503,15 +521,8 @@ uint64_t life_housekeeping(uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (unsigned i = 0; i < life.vms; i++) {
-		if (life.vm[i].state == LIFE_RUNNING) {
-			uint64_t wanted = feed_console(life.vm[i].vm, now);
-
-			next = MIN(next, wanted);
-		}
-	}
 	if (!__atomic_load_n(&life.work, __ATOMIC_RELAXED) && now < life.next)
-		return MIN(next, life.next);
+		return life.next;
 	__atomic_store_n(&life.work, false, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < life.vms; i++) {
 		if (life.vm[i].state == LIFE_RUNNING || life.vm[i].state == LIFE_PAUSED) {

@@ -30,6 +30,7 @@ struct life {
 	const struct vm_config *config;
 	enum life_state state;
 	struct vm *vm;			    /* while RUNNING, PAUSED or CRASHED */
+	struct vm_console *console;	    /* the same */
 	struct vmx_vcpu *vcpu[VM_CPUS_MAX]; /* the same; config->cpus of them */
 	struct sched_group group;
 	bool started;	      /* once, at least */

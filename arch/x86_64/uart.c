@@ -37,7 +37,7 @@ enum {
 #define FIFO_SIZE	 16
 #define CAUSES_MAX	 16 /* looked at in one interrupt: a broken chip must not keep us */
 
-#define TX_RING		 16384
+#define TX_RING		 4096
 #define RX_RING		 1024
 
 /* Free-running indices; the difference is the fill. */
@@ -181,12 +181,13 @@ static void put(uint8_t byte)
 		fill_transmitter();
 }
 
-void uart_put(uint8_t byte)
+void uart_write(const char *bytes, size_t length)
 {
 	if (!uart.present)
 		return;
 	lock();
-	put(byte);
+	while (length--)
+		put((uint8_t)*bytes++);
 	unlock();
 }
 
@@ -227,11 +228,4 @@ bool uart_waiting(void)
 {
 	return __atomic_load_n(&uart.rx_tail, __ATOMIC_RELAXED) !=
 	       __atomic_load_n(&uart.rx_head, __ATOMIC_RELAXED);
-}
-
-void uart_drop_input(void)
-{
-	lock();
-	uart.rx_tail = uart.rx_head;
-	unlock();
 }

@@ -25,15 +25,14 @@ void uart_break_lock(void);
 /* Moves bytes between rings and FIFOs. */
 void uart_irq(void);
 
-void uart_put(uint8_t byte);
+/* Bytes as they are; waits for the line while there is no room. */
+void uart_write(const char *bytes, size_t length);
 /* A log sink: a newline is sent as CR LF. */
 void uart_sink(const char *text, size_t length);
-/* Bytes that uart_put takes without waiting for the line. */
+/* Bytes that uart_write takes without waiting for the line. */
 size_t uart_room(void);
 /* The next byte received, or -1. */
 int uart_get(void);
-/* Forgets what was received and not given out. */
-void uart_drop_input(void);
 /* Bytes received that uart_get has not given out. */
 bool uart_waiting(void);
 /* Returns when everything queued has left the machine. */

@@ -26,8 +26,9 @@ static struct vm_host host;
 static struct vcpu vcpu;
 static struct error error;
 static uint8_t kernel[0x2000];
-static char out[256];
-static size_t out_length;
+static uint8_t ring[256];
+static struct vm_console console;
+static unsigned told;
 static bool drain; /* all memory goes at the first look at a memory type */
 static enum memory_type type;
 static uint64_t type_start, type_end;
@@ -99,16 +100,19 @@ static void invalidate_ept(void *ctx, uint64_t eptp)
 	invalidations++;
 }
 
-static void console_out(uint8_t byte)
+static void on_told(void)
 {
-	assert_true(out_length < sizeof(out) - 1);
-	out[out_length++] = (char)byte;
-	out[out_length] = '\0';
+	told++;
 }
 
-static uint64_t console_room(void)
+/* What the VM has said so far. */
+static const char *said(void)
 {
-	return 1000;
+	static char text[sizeof(ring)];
+	uint64_t at = 0;
+
+	text[vm_console_peek(&console, &at, (uint8_t *)text, sizeof(text) - 1)] = '\0';
+	return text;
 }
 
 /* Free memory: the first `size` bytes of the arena, which hold anything. */
@@ -137,11 +141,11 @@ static int setup(void **state)
 				.memory_type = memory_type,
 				.invalidate_ept = invalidate_ept,
 				.kick = on_kick,
-				.console_put = console_out,
-				.console_room = console_room,
+				.console_told = on_told,
 				.hz = HZ};
 	vcpu = (struct vcpu){0};
-	out_length = 0;
+	vm_console_init(&console, ring, sizeof(ring));
+	told = 0;
 	drain = false;
 	type = MEMORY_WB;
 	invalidations = 0;
@@ -156,9 +160,10 @@ static int teardown(void **state)
 
 static void create(void)
 {
-	if (!vm_create(&vm, &config, &host, &policy, true, 0, &error))
+	if (!vm_create(&vm, &config, &host, &policy, 0, &error))
 		fail_msg("%s", error.text);
 	vm.vcpu[0] = &vcpu;
+	vm.console = &console;
 }
 
 /* Refused with these words, and nothing kept. */
@@ -166,7 +171,7 @@ static void refused(const char *words)
 {
 	struct frames before = frames;
 
-	assert_false(vm_create(&vm, &config, &host, &policy, true, 0, &error));
+	assert_false(vm_create(&vm, &config, &host, &policy, 0, &error));
 	if (!strstr(error.text, words))
 		fail_msg("'%s' should say '%s'", error.text, words);
 	assert_int_equal(frames_total(&frames), frames_total(&before));
@@ -390,7 +395,7 @@ static void test_no_memory_for_tables(void **state)
 	frames = all;
 	vm_destroy(&vm);
 	drain = true;
-	assert_false(vm_create(&vm, &config, &host, &policy, true, 0, &error));
+	assert_false(vm_create(&vm, &config, &host, &policy, 0, &error));
 	assert_non_null(strstr(error.text, "page tables"));
 }
 
@@ -457,12 +462,30 @@ static void test_console(void **state)
 	create();
 	pc_port_write(&vm.pc, 0xE9, 1, 'x', 0);
 	pc_port_write(&vm.pc, 0x3F8, 1, 'y', 0);
-	assert_string_equal(out, "[v] xy");
+	assert_string_equal(said(), "xy");
+	assert_int_equal(told, 0);
+	/* Somebody looks: told of once, until he has looked. */
+	vm_console_watch(&console, true);
+	pc_port_write(&vm.pc, 0x3F8, 1, 'z', 0);
+	pc_port_write(&vm.pc, 0x3F8, 1, '!', 0);
+	assert_string_equal(said(), "xyz!");
+	assert_int_equal(told, 1);
 	vm_destroy(&vm);
-	out_length = 0;
-	assert_true(vm_create(&vm, &config, &host, &policy, false, 0, &error));
-	pc_port_write(&vm.pc, 0xE9, 1, 'x', 0);
-	assert_string_equal(out, "x");
+}
+
+/* While somebody looks the transmitter waits for room, and nothing is lost. */
+static void test_console_waits(void **state)
+{
+	(void)state;
+	create();
+	vm_console_watch(&console, true);
+	for (unsigned i = 0; i < sizeof(ring) + 5; i++)
+		pc_port_write(&vm.pc, 0x3F8, 1, 'a' + i % 26, 0);
+	assert_int_equal(vm_console_bytes(&console), sizeof(ring) - 1);
+	assert_int_equal(pc_port_read(&vm.pc, 0x3FD, 1, 0) & 0x20, 0);
+	assert_true(vm_console_take(&console, sizeof(ring) - 1));
+	pc_tx_ready(&vm.pc, 0);
+	assert_int_equal(pc_port_read(&vm.pc, 0x3FD, 1, 0) & 0x20, 0x20);
 	vm_destroy(&vm);
 }
 
@@ -502,7 +525,6 @@ static void test_hang_after_output(void **state)
 		create();
 		for (uint64_t at = 0; at <= last; at += 500) {
 			assert_int_equal(run_to(at), 0);
-			out_length = 0;
 			pc_port_write(&vm.pc, at % HZ ? 0xE9 : 0x3F8, 1, '.', at);
 			pc_advance(&vm.pc, at);
 		}
@@ -544,6 +566,7 @@ int main(void)
 		TEST(test_ends_by_ports),
 		TEST(test_interrupt_commands),
 		TEST(test_console),
+		TEST(test_console_waits),
 		TEST(test_hang),
 		TEST(test_hang_after_output),
 		TEST(test_no_timeout),

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's console on core 0. Most calls of console_housekeeping find nothing to do, so what
+ * asks for more is a flag or a time that is compared. Output is moved at most DRAIN_HZ times a
+ * second, a line or a piece of one at a time: that is more than a serial line takes, and a guest
+ * on core 0 is neither held up for long nor interrupted for each byte of another VM.
+ */
+#include "vmx/console.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/screen.h"
+#include "arch/x86_64/smp.h"
+#include "arch/x86_64/uart.h"
+#include "lib/log.h"
+#include "vm/mux.h"
+#include "vmx/board.h"
+#include "vmx/run.h"
+
+#define DRAIN_HZ 500
+#define FEED_HZ	 2000 /* what was typed, while a VM has not taken all of it */
+#define RETRY_HZ 100  /* while nothing can be done but wait */
+_Static_assert(MUX_VMS_MAX >= CONFIG_VMS_MAX, "each VM has a console");
+_Static_assert(MUX_VMS_MAX <= 64, "they are the bits of `service`");
+
+static struct {
+	struct mux mux;
+	struct monitor monitor;
+	struct vm *vm[MUX_VMS_MAX]; /* those that run */
+	uint64_t hz;
+	bool wanted;	  /* somebody has something to show; set from any core */
+	uint64_t drain;	  /* TSC at which the mux wants a turn, wanted or not */
+	uint64_t pause;	  /* TSC before which it gets none */
+	uint64_t service; /* mask of the VMs whose UART has news: room, or something typed */
+	uint64_t feed;	  /* TSC at which they are looked at again */
+} console;
+
+/* --- What the mux asks of the machine --- */
+
+static void put(void *ctx, const char *text, size_t length)
+{
+	(void)ctx;
+	uart_write(text, length);
+	screen_sink(text, length);
+}
+
+static void want_service(void *ctx, unsigned vm)
+{
+	(void)ctx;
+	console.service |= BIT(vm);
+	console.feed = 0;
+}
+
+static const struct mux_ops mux_ops = {.put = put, .room = want_service, .typed = want_service};
+
+/* --- The VMs' side --- */
+
+void console_told(void)
+{
+	struct vmx_vcpu *v = pcpu_self()->current;
+
+	__atomic_store_n(&console.wanted, true, __ATOMIC_RELEASE);
+	if (pcpu_self()->id != 0)
+		smp_kick(0);
+	else if (v)
+		run_check_timers(v);
+}
+
+/* A line of the log may come from where core 0 is about to idle; so it is kicked as well. */
+static void log_told(void)
+{
+	__atomic_store_n(&console.wanted, true, __ATOMIC_RELEASE);
+	smp_kick(0);
+}
+
+void console_add_vm(unsigned number, struct vm *vm, struct vm_console *vm_console)
+{
+	if (!vm_console->buffer)
+		vm_console_init(vm_console, (uint8_t *)vm_console + PAGE_SIZE,
+				VM_CONSOLE_SIZE_DEFAULT);
+	/* What was typed for its last run. */
+	while (vm_console_get(vm_console) >= 0)
+		;
+	vm->console = vm_console;
+	console.vm[number] = vm;
+	mux_add_vm(&console.mux, number, vm->config->name, vm_console);
+}
+
+bool console_close_vm(unsigned number)
+{
+	console.vm[number] = NULL;
+	console.service &= ~BIT(number);
+	mux_close_vm(&console.mux, number);
+	if (mux_drained(&console.mux, number))
+		return true;
+	console.wanted = true;
+	return false;
+}
+
+void console_remove_vm(unsigned number, uint64_t now)
+{
+	console_close_vm(number);
+	mux_remove_vm(&console.mux, number, now);
+}
+
+/* Its transmitter goes on, and its receiver gets what was typed. False: more waits for it. */
+static bool serve(struct vm *vm, uint64_t now)
+{
+	uint64_t vm_now = now - vm->tsc_base;
+
+	if (vm->paused)
+		return false;
+	pc_tx_ready(&vm->pc, vm_now);
+	while (vm_console_typed(vm->console) && pc_can_receive(&vm->pc))
+		pc_receive(&vm->pc, (uint8_t)vm_console_get(vm->console), vm_now);
+	board_arm(vm);
+	return !vm_console_typed(vm->console);
+}
+
+static void serve_vms(uint64_t now)
+{
+	bool soon = false;
+
+	for (uint64_t left = console.service; left; left &= left - 1) {
+		unsigned number = (unsigned)__builtin_ctzll(left);
+		struct vm *vm = console.vm[number];
+
+		if (!vm || serve(vm, now))
+			console.service &= ~BIT(number);
+		else
+			soon |= !vm->paused;
+	}
+	console.feed =
+		console.service ? now + console.hz / (soon ? FEED_HZ : RETRY_HZ) : UINT64_MAX;
+}
+
+/* --- Core 0's side --- */
+
+static void take_input(uint64_t now)
+{
+	while (uart_waiting() && mux_can_input(&console.mux, now)) {
+		mux_input(&console.mux, (uint8_t)uart_get(), now);
+		console.wanted = true;
+		console.pause = now;
+	}
+}
+
+static void drain(uint64_t now)
+{
+	uint64_t room = uart_room();
+
+	__atomic_store_n(&console.wanted, false, __ATOMIC_SEQ_CST);
+	console.pause = now + console.hz / DRAIN_HZ;
+	if (!mux_drain(&console.mux, MIN(room, (uint64_t)MUX_ROOM_MIN), now))
+		console.drain = mux_next_event(&console.mux);
+	else if (room >= MUX_ROOM_MIN)
+		console.drain = console.pause;
+	else
+		console.drain = now + console.hz / RETRY_HZ;
+}
+
+static bool wanted(void)
+{
+	return __atomic_load_n(&console.wanted, __ATOMIC_ACQUIRE);
+}
+
+/* Each of the three may make work for the one that follows, or for the one before. */
+static uint64_t work(uint64_t now)
+{
+	uint64_t next;
+
+	take_input(now);
+	if (console.service && now >= console.feed)
+		serve_vms(now);
+	if ((wanted() || now >= console.drain) && now >= console.pause)
+		drain(now);
+	next = MIN(console.drain, console.service ? console.feed : UINT64_MAX);
+	if (wanted())
+		next = MIN(next, console.pause);
+	if (uart_waiting())
+		next = MIN(next, now + console.hz / RETRY_HZ);
+	return next;
+}
+
+uint64_t console_housekeeping(uint64_t now)
+{
+	uint64_t next = MIN(console.drain, console.service ? console.feed : UINT64_MAX);
+
+	if (now < next && !wanted() && !uart_waiting())
+		return next;
+	return work(now);
+}
+
+void console_init(const struct monitor_ops *ops, unsigned vms, uint64_t hz)
+{
+	console.hz = hz;
+	console.drain = console.feed = UINT64_MAX;
+	monitor_init(&console.monitor, ops, NULL);
+	mux_init(&console.mux, &mux_ops, NULL, &console.monitor, vms, hz);
+	log_set_notify(log_told);
+	log_set_queued(true);
+}
+
+void console_end(void)
+{
+	mux_flush(&console.mux, rdtsc());
+	log_set_queued(false);
+}
+
+bool console_leave_line(void)
+{
+	bool mid_line = console.mux.mid_line;
+
+	console.mux.mid_line = false;
+	return mid_line;
+}
