@@ -163,10 +163,15 @@ static void accept_fixed(struct vlapic *v, uint8_t vector, bool level)
 		error(v, ERROR_RECEIVE_VECTOR);
 		return;
 	}
-	vector_set(v, VLAPIC_TMR, vector, level);
+	if (vector_test(v, VLAPIC_TMR, vector) != level) {
+		vector_set(v, VLAPIC_TMR, vector, level);
+		v->tmr_changed |= (uint8_t)BIT(vector / 64);
+	}
 	vector_set(v, VLAPIC_IRR, vector, true);
-	if (vector > v->irr_top)
-		v->irr_top = vector;
+	if (v->delegated)
+		v->request = MAX(v->request, vector);
+	else
+		v->irr_top = MAX(v->irr_top, vector);
 	changed(v);
 }
 
@@ -492,6 +497,8 @@ uint8_t vlapic_ppr(const struct vlapic *v)
 {
 	uint8_t tpr = vlapic_tpr(v);
 
+	if (v->delegated)
+		return v->page[VLAPIC_PPR];
 	/* Of a vector in service only the class counts, unless the TPR is of the same or above. */
 	if (v->isr_top >> 4 > tpr >> 4)
 		return (uint8_t)(v->isr_top & 0xF0);
@@ -503,7 +510,7 @@ void vlapic_set_tpr(struct vlapic *v, uint8_t tpr)
 	int before = vlapic_pending(v);
 
 	put(v, VLAPIC_TPR, tpr);
-	if (vlapic_pending(v) != before)
+	if (v->delegated || vlapic_pending(v) != before)
 		changed(v);
 }
 
@@ -542,21 +549,29 @@ static void lint_eoi(struct vlapic *v, uint8_t vector)
 	serve_lint_level(v);
 }
 
+void vlapic_ended(struct vlapic *v, uint8_t vector)
+{
+	lint_eoi(v, vector);
+	if (!(get(v, VLAPIC_SVR) & SVR_NO_BROADCAST))
+		v->ops->eoi(v->ctx, vector);
+}
+
 static void end_of_interrupt(struct vlapic *v)
 {
-	uint8_t vector = (uint8_t)v->isr_top;
+	int top = v->delegated ? vector_top(v, VLAPIC_ISR) : v->isr_top;
+	uint8_t vector = (uint8_t)top;
 
-	if (v->isr_top < 0)
+	if (top < 0)
 		return;
 	vector_set(v, VLAPIC_ISR, vector, false);
-	v->isr_top = vector_top(v, VLAPIC_ISR);
-	if (vector_test(v, VLAPIC_TMR, vector)) {
-		lint_eoi(v, vector);
-		if (!(get(v, VLAPIC_SVR) & SVR_NO_BROADCAST))
-			v->ops->eoi(v->ctx, vector);
-	}
+	if (v->delegated)
+		v->rewritten = true;
+	else
+		v->isr_top = vector_top(v, VLAPIC_ISR);
+	if (vector_test(v, VLAPIC_TMR, vector))
+		vlapic_ended(v, vector);
 	/* What waits is deliverable now, or held by the TPR alone: then that is to be watched. */
-	if (vlapic_pending(v) >= 0 || vlapic_tpr_threshold(v))
+	if (v->delegated || vlapic_pending(v) >= 0 || vlapic_tpr_threshold(v))
 		changed(v);
 }
 
@@ -564,6 +579,46 @@ void vlapic_resync(struct vlapic *v)
 {
 	v->irr_top = vector_top(v, VLAPIC_IRR);
 	v->isr_top = vector_top(v, VLAPIC_ISR);
+}
+
+void vlapic_delegate(struct vlapic *v)
+{
+	v->delegated = true;
+	v->rewritten = true;
+	v->request = v->irr_top = v->isr_top = -1;
+	v->tmr_changed = BITS(3, 0);
+}
+
+/* The processor's 0 is no vector: none below 16 is ever requested. */
+static int16_t top_of(uint8_t vector)
+{
+	return vector ? vector : -1;
+}
+
+void vlapic_take_back(struct vlapic *v, uint8_t requested, uint8_t serviced)
+{
+	if (v->rewritten) {
+		vlapic_resync(v);
+	} else {
+		v->irr_top = MAX(v->request, top_of(requested));
+		v->isr_top = top_of(serviced);
+	}
+	v->rewritten = false;
+	v->request = -1;
+}
+
+void vlapic_hand_over(struct vlapic *v, uint8_t *requested, uint8_t *serviced)
+{
+	*requested = (uint8_t)MAX(v->irr_top, 0);
+	*serviced = (uint8_t)MAX(v->isr_top, 0);
+	v->irr_top = v->isr_top = -1;
+}
+
+uint64_t vlapic_level_triggered(const struct vlapic *v, unsigned word)
+{
+	unsigned reg = VLAPIC_TMR + word * 32;
+
+	return (uint64_t)get(v, reg + 16) << 32 | get(v, reg);
 }
 
 /* --- Registers --- */
@@ -627,7 +682,10 @@ static void write_register(struct vlapic *v, unsigned reg, uint32_t value, uint6
 static uint32_t read_register(struct vlapic *v, unsigned reg, uint64_t now)
 {
 	switch (reg) {
-	case VLAPIC_PPR: put(v, reg, vlapic_ppr(v)); break;
+	case VLAPIC_PPR:
+		if (!v->delegated)
+			put(v, reg, vlapic_ppr(v));
+		break;
 	case VLAPIC_TIMER_CURRENT: put(v, reg, timer_current(v, now)); break;
 	default: break;
 	}
@@ -637,6 +695,13 @@ static uint32_t read_register(struct vlapic *v, unsigned reg, uint64_t now)
 static bool allowed(unsigned reg, enum access access)
 {
 	return reg / 16 < REGISTERS && (rules[reg / 16].access & access);
+}
+
+bool vlapic_reads_page(uint32_t msr)
+{
+	unsigned reg = (msr - VLAPIC_MSR_FIRST) * 16;
+
+	return allowed(reg, X2R) && reg != VLAPIC_TIMER_CURRENT;
 }
 
 bool vlapic_read_msr(struct vlapic *v, uint32_t msr, uint64_t *value, uint64_t now)
@@ -728,7 +793,9 @@ static void reset_registers(struct vlapic *v)
 	put(v, VLAPIC_DFR, UINT32_MAX);
 	put(v, VLAPIC_SVR, SVR_RESET);
 	set_identity(v);
-	v->irr_top = v->isr_top = -1;
+	v->irr_top = v->isr_top = v->request = -1;
+	v->rewritten = true;
+	v->tmr_changed = BITS(3, 0);
 	v->errors = 0;
 	v->extint_latched = false;
 	v->timer_next = NEVER;

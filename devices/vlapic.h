@@ -3,8 +3,12 @@
  * Local APIC (xAPIC and x2APIC) of one vCPU.
  *
  * All registers that software sees live in a 4 KiB page in the architectural layout, so that the
- * page can be VT-x' virtual-APIC page: the processor may change the TPR (and nothing else) behind
- * our back. What is derived from the page (highest IRR and ISR vector) is cached beside it.
+ * page can be VT-x' virtual-APIC page: the processor may change the TPR behind our back. What is
+ * derived from the page (highest IRR and ISR vector) is cached beside it.
+ *
+ * With vlapic_delegate the processor has IRR, ISR and PPR as well: it takes and ends interrupts
+ * without us, and has its own account of the highest vectors. What the model changes meanwhile it
+ * notes. Between vlapic_take_back and vlapic_hand_over all is as without it.
  * SDM volume 3, 'Advanced Programmable Interrupt Controller (APIC)'.
  */
 #ifndef DEVICES_VLAPIC_H
@@ -99,7 +103,10 @@ struct vlapic {
 	bool extint;	     /* the processor's INTR from outside is asserted: see vlapic_extint */
 	bool extint_latched; /* an ExtINT message came and waits for its acknowledge */
 	bool lint[2];	     /* levels of the LINT0 and LINT1 pins */
-	bool level_triggers_used; /* any bit of TMR may be set */
+	bool delegated; /* see vlapic_delegate; the rest is what the processor is not told yet */
+	bool rewritten; /* IRR or ISR lost bits */
+	uint8_t tmr_changed; /* bit i: TMR of vectors 64 * i to 64 * i + 63 has changed */
+	int16_t request;     /* highest vector set in IRR, -1 for none */
 	uint8_t physical_bits;
 	uint32_t id;
 	uint32_t errors; /* found since the last write to ESR */
@@ -226,5 +233,22 @@ static inline uint64_t vlapic_next_event(const struct vlapic *v)
 
 /* The page's IRR or ISR was written by somebody else (hardware): derive the caches again. */
 void vlapic_resync(struct vlapic *v);
+
+/*
+ * From now on the processor has IRR and ISR (virtual-interrupt delivery): IRR while the guest runs,
+ * but for new requests. Once, after vlapic_init. The two below are called around what uses
+ * vlapic_pending and vlapic_acknowledge; `requested` and `serviced` are the highest vectors as the
+ * processor has, or shall have them, 0 for none.
+ */
+void vlapic_delegate(struct vlapic *v);
+void vlapic_take_back(struct vlapic *v, uint8_t requested, uint8_t serviced);
+void vlapic_hand_over(struct vlapic *v, uint8_t *requested, uint8_t *serviced);
+
+/* 64 bits of TMR, for vectors 64 * word on: those whose end the model must hear of. */
+uint64_t vlapic_level_triggered(const struct vlapic *v, unsigned word);
+/* The processor has taken a level-triggered vector from ISR. */
+void vlapic_ended(struct vlapic *v, uint8_t vector);
+/* Whether an x2APIC MSR reads as what the page holds at its place, 64 bits of it. */
+bool vlapic_reads_page(uint32_t msr);
 
 #endif

@@ -219,6 +219,166 @@ static void test_resync(void **state)
 	assert_int_equal(vlapic_ppr(&apic), 0x20);
 }
 
+/* What the processor has of a delegated APIC: the highest vectors of IRR and ISR. */
+static uint8_t requested, serviced;
+
+static void delegated(void)
+{
+	enabled(0);
+	vlapic_delegate(&apic);
+	vlapic_take_back(&apic, 0, 0);
+	vlapic_hand_over(&apic, &requested, &serviced);
+	kicks = 0;
+}
+
+static void tell(void)
+{
+	vlapic_take_back(&apic, requested, serviced);
+	vlapic_hand_over(&apic, &requested, &serviced);
+}
+
+/* The processor's own steps, on the page. */
+static void processor_takes(uint8_t vector, uint8_t next)
+{
+	page[0x200 + vector / 32 * 16 + vector % 32 / 8] &= (uint8_t)~BIT(vector % 8);
+	page[0x100 + vector / 32 * 16 + vector % 32 / 8] |= (uint8_t)BIT(vector % 8);
+	requested = next;
+	serviced = vector;
+	page[0xA0] = vector & 0xF0;
+}
+
+static void test_delegated_requests(void **state)
+{
+	(void)state;
+	delegated();
+	fixed(0x41, false);
+	fixed(0x71, false);
+	assert_int_equal(kicks, 2);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	tell();
+	assert_int_equal(requested, 0x71);
+	assert_int_equal(serviced, 0);
+	processor_takes(0x71, 0x41);
+	assert_int_equal(vlapic_ppr(&apic), 0x70);
+	/* A lower one than what the processor knows changes nothing there. */
+	fixed(0x31, false);
+	tell();
+	assert_int_equal(requested, 0x41);
+	assert_int_equal(serviced, 0x71);
+	processor_takes(0x41, 0x31);
+	tell();
+	assert_int_equal(requested, 0x31);
+	assert_int_equal(serviced, 0x41);
+}
+
+static void test_delegated_choice(void **state)
+{
+	(void)state;
+	delegated();
+	fixed(0x61, false);
+	fixed(0x51, false);
+	vlapic_take_back(&apic, requested, serviced);
+	assert_int_equal(vlapic_pending(&apic), 0x61);
+	vlapic_acknowledge(&apic, 0x61);
+	vlapic_hand_over(&apic, &requested, &serviced);
+	assert_int_equal(requested, 0x51);
+	assert_int_equal(serviced, 0x61);
+	/* What is in service holds it, and so does the TPR. */
+	vlapic_take_back(&apic, requested, serviced);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	vlapic_hand_over(&apic, &requested, &serviced);
+	page[0x80] = 0x50;
+	vlapic_take_back(&apic, requested, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	page[0x80] = 0x40;
+	assert_int_equal(vlapic_pending(&apic), 0x51);
+}
+
+/* By MMIO: the processor must hear of it. */
+static void test_delegated_end_by_software(void **state)
+{
+	(void)state;
+	delegated();
+	fixed(0x61, true);
+	fixed(0x51, false);
+	tell();
+	processor_takes(0x61, 0x51);
+	kicks = 0;
+	wr(0xB0, 0, 0);
+	assert_int_equal(kicks, 1);
+	assert_int_equal(eois, 1);
+	assert_int_equal(eoi_vector, 0x61);
+	assert_int_equal(rd(0x130, 0), 0);
+	tell();
+	assert_int_equal(requested, 0x51);
+	assert_int_equal(serviced, 0);
+	kicks = 0;
+	wr(0xB0, 0, 0); /* nothing is in service */
+	assert_int_equal(eois, 1);
+	wr(0x80, 0x60, 0);
+	assert_int_equal(kicks, 1);
+}
+
+static void test_delegated_ends(void **state)
+{
+	(void)state;
+	delegated();
+	assert_int_equal(vlapic_level_triggered(&apic, 1), 0);
+	apic.tmr_changed = 0;
+	fixed(0x61, true);
+	fixed(0xFF, true);
+	assert_int_equal(apic.tmr_changed, 0xA);
+	assert_int_equal(vlapic_level_triggered(&apic, 1), BIT(0x61 - 64));
+	assert_int_equal(vlapic_level_triggered(&apic, 3), BIT(63));
+	vlapic_ended(&apic, 0x61);
+	assert_int_equal(eoi_vector, 0x61);
+	wr(0xF0, 0x11FF, 0); /* no broadcasts */
+	vlapic_ended(&apic, 0x61);
+	assert_int_equal(eois, 1);
+	apic.tmr_changed = 0;
+	fixed(0x61, true);
+	assert_int_equal(apic.tmr_changed, 0);
+	fixed(0x61, false);
+	assert_int_equal(apic.tmr_changed, 2);
+}
+
+static void test_delegated_reset(void **state)
+{
+	(void)state;
+	delegated();
+	fixed(0x61, false);
+	tell();
+	processor_takes(0x61, 0);
+	fixed(0x51, false);
+	vlapic_init_reset(&apic);
+	tell();
+	assert_int_equal(requested, 0);
+	assert_int_equal(serviced, 0);
+	assert_int_equal(vlapic_ppr(&apic), 0);
+	assert_true(apic.delegated);
+}
+
+static void test_registers_that_are_the_page(void **state)
+{
+	unsigned count = 0;
+
+	(void)state;
+	x2apic(0x42);
+	for (uint32_t msr = 0x800; msr <= 0x8FF; msr++) {
+		uint64_t value, held;
+
+		if (!vlapic_reads_page(msr))
+			continue;
+		count++;
+		assert_true(vlapic_read_msr(&apic, msr, &value, 0));
+		memcpy(&held, page + (msr - 0x800) * 16, sizeof(held));
+		assert_int_equal(value, held);
+	}
+	/* ID, version, TPR, PPR, LDR, SVR, ESR, ICR, timer's two; six LVTs; three arrays. */
+	assert_int_equal(count, 10 + 6 + 24);
+	assert_false(vlapic_reads_page(0x839));
+}
+
 static void test_illegal_vectors(void **state)
 {
 	(void)state;
@@ -814,6 +974,12 @@ int main(void)
 		cmocka_unit_test(test_tpr_change_kicks),
 		cmocka_unit_test(test_eoi_above_the_tpr_kicks),
 		cmocka_unit_test(test_resync),
+		cmocka_unit_test(test_delegated_requests),
+		cmocka_unit_test(test_delegated_choice),
+		cmocka_unit_test(test_delegated_end_by_software),
+		cmocka_unit_test(test_delegated_ends),
+		cmocka_unit_test(test_delegated_reset),
+		cmocka_unit_test(test_registers_that_are_the_page),
 		cmocka_unit_test(test_illegal_vectors),
 		cmocka_unit_test(test_one_shot_of_every_divide),
 		cmocka_unit_test(test_periodic_does_not_drift),
