@@ -111,9 +111,10 @@ static bool apply_without(const char *list, struct error *error)
 		else if (!is_of_the_board(word))
 			return error_set(error,
 					 "boot option without=%s: names no feature that Socle can "
-					 "do without; these are: preemption-timer tpr-shadow vpid "
-					 "rdtscp invpcid wbinvd-exiting 1g-pages ept-dirty "
-					 "tsc-deadline tsc-adjust x2apic",
+					 "do without; these are: preemption-timer tpr-shadow "
+					 "virtual-interrupts vpid rdtscp invpcid wbinvd-exiting "
+					 "pause-loop 1g-pages ept-dirty tsc-deadline tsc-adjust "
+					 "x2apic",
 					 word);
 	}
 	return true;
@@ -186,6 +187,8 @@ static void derive(void)
 	/* Without the TPR shadow each MOV CR8 exits. */
 	if (!(caps.control[CONTROL_PROC] & PROC_TPR_SHADOW))
 		caps.control[CONTROL_PROC] |= (uint32_t)(PROC_CR8_LOAD | PROC_CR8_STORE);
+	caps.control[CONTROL_PROC2] =
+		control_usable(caps.control[CONTROL_PROC], caps.control[CONTROL_PROC2]);
 	caps.preemption_shift = (unsigned)bits_get(caps.misc, 4, 0);
 	caps.ept_largest_level = caps.ept_vpid & EPT_CAP_1G ? 3 : 2;
 	caps.ept_dirty_flags = caps.ept_vpid & EPT_CAP_DIRTY;
@@ -231,11 +234,13 @@ void vmx_caps_report(void)
 			  control_word_name(word), request->required, request->wanted,
 			  (uint32_t)(caps.capability[word] >> 32), caps.control[word], absent);
 	}
-	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s", caps.revision,
+	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s%s", caps.revision,
 		 caps.ept_largest_level == 3 ? "1G" : "2M",
 		 caps.ept_dirty_flags ? ", dirty flags" : "",
 		 vmx_has(CONTROL_PROC2, PROC2_VPID) ? ", VPID" : ", no VPID",
 		 vmx_has(CONTROL_PROC, PROC_TPR_SHADOW) ? ", TPR shadow" : ", no TPR shadow",
+		 vmx_has(CONTROL_PROC2, PROC2_INTERRUPTS) ? ", virtual interrupts"
+							  : ", no virtual interrupts",
 		 vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER) ? ", preemption timer"
 							    : ", no preemption timer");
 }

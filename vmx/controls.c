@@ -13,7 +13,7 @@ const struct control_request control_requests[CONTROLS] = {
 			  .wanted = PROC_TPR_SHADOW},
 	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
 			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD |
-				     PROC2_PAUSE_LOOP},
+				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC},
 	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
 				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 				      EXIT_LOAD_EFER},
@@ -28,6 +28,15 @@ bool control_resolve(uint64_t capability, const struct control_request *request,
 	*missing = request->required & ~may;
 	*value = must | ((request->required | request->wanted) & may);
 	return *missing == 0;
+}
+
+uint32_t control_usable(uint32_t primary, uint32_t secondary)
+{
+	bool complete = (secondary & PROC2_VIRTUAL_APIC) == PROC2_VIRTUAL_APIC;
+
+	if (complete && (primary & PROC_TPR_SHADOW))
+		return secondary;
+	return secondary & ~(uint32_t)PROC2_VIRTUAL_APIC;
 }
 
 #define FEATURE_LOCK	   BIT(0)
@@ -70,6 +79,9 @@ static const struct {
 	{CONTROL_PROC2, PROC2_EPT, "enable EPT", NULL},
 	{CONTROL_PROC2, PROC2_UNRESTRICTED_GUEST, "unrestricted guest", NULL},
 	{CONTROL_PROC2, PROC2_VPID, "enable VPID", "vpid"},
+	{CONTROL_PROC2, PROC2_X2APIC, "virtualize x2APIC mode", NULL},
+	{CONTROL_PROC2, PROC2_APIC_REGISTERS, "APIC-register virtualization", NULL},
+	{CONTROL_PROC2, PROC2_INTERRUPTS, "virtual-interrupt delivery", "virtual-interrupts"},
 	{CONTROL_PROC2, PROC2_RDTSCP, "enable RDTSCP", "rdtscp"},
 	{CONTROL_PROC2, PROC2_INVPCID, "enable INVPCID", "invpcid"},
 	{CONTROL_PROC2, PROC2_WBINVD, "WBINVD exiting", "wbinvd-exiting"},

@@ -39,9 +39,12 @@
 
 #define PROC2_EPT		 BIT(1)
 #define PROC2_RDTSCP		 BIT(3)
+#define PROC2_X2APIC		 BIT(4)
 #define PROC2_VPID		 BIT(5)
 #define PROC2_WBINVD		 BIT(6)
 #define PROC2_UNRESTRICTED_GUEST BIT(7)
+#define PROC2_APIC_REGISTERS	 BIT(8)
+#define PROC2_INTERRUPTS	 BIT(9)
 #define PROC2_PAUSE_LOOP	 BIT(10)
 #define PROC2_INVPCID		 BIT(12)
 
@@ -80,6 +83,15 @@ extern const struct control_request control_requests[CONTROLS];
  */
 bool control_resolve(uint64_t capability, const struct control_request *request, uint32_t *value,
 		     uint32_t *missing);
+
+/* The controls that make the CPU deliver a guest's interrupts; they are used all or none. */
+#define PROC2_VIRTUAL_APIC (PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPTS)
+
+/*
+ * A secondary control word without what cannot be used: PROC2_VIRTUAL_APIC unless all of it is
+ * there and the primary word has the TPR shadow. SDM volume 3, "VM-Execution Control Fields".
+ */
+uint32_t control_usable(uint32_t primary, uint32_t secondary);
 
 /*
  * What IA32_FEATURE_CONTROL says of VMXON outside SMX: allowed, not decided yet (then Socle writes

@@ -4,6 +4,7 @@
 
 #include "vmx/caps.h"
 #include "vmx/controls.h"
+#include "vmx/virtual_apic.h"
 #include "vmx/vmcs.h"
 
 static void set_proc_control(struct vmx_vcpu *v, uint32_t bit, bool on)
@@ -210,6 +211,8 @@ bool events_inject(struct vmx_vcpu *v)
 		v->interrupted.info = 0;
 		injected = true;
 	}
+	if (virtual_apic_used())
+		virtual_apic_begin(v);
 	waits = vcpu->nmis || pc_interrupt_pending(&vcpu->vm->pc, vcpu->id);
 	/*
 	 * A trap goes before an interrupt, and an entry that injects one drops it (SDM volume 3,
@@ -225,7 +228,10 @@ bool events_inject(struct vmx_vcpu *v)
 	set_proc_control(v, PROC_INTERRUPT_WINDOW,
 			 pc_interrupt_pending(&vcpu->vm->pc, vcpu->id) ||
 				 (v->interrupted.info & INTR_VALID));
-	update_tpr_threshold(v);
+	if (virtual_apic_used())
+		virtual_apic_end(v);
+	else
+		update_tpr_threshold(v);
 	return true;
 }
 
@@ -235,12 +241,17 @@ static bool nmi_deliverable(const struct vmx_vcpu *v)
 	return v->vcpu.nmis && !(vmcs_read(GUEST_INTERRUPTIBILITY) & BLOCKING_NMI);
 }
 
+static bool interrupt_pending(const struct vmx_vcpu *v)
+{
+	return pc_interrupt_pending(&v->vcpu.vm->pc, v->vcpu.id) ||
+	       (virtual_apic_used() && virtual_apic_pending(v));
+}
+
 bool events_wake(const struct vmx_vcpu *v)
 {
 	return nmi_deliverable(v) || (v->interrupted.info & INTR_VALID) ||
 	       v->vcpu.exception.pending || trap_waits() ||
-	       (pc_interrupt_pending(&v->vcpu.vm->pc, v->vcpu.id) &&
-		(vmcs_read(GUEST_RFLAGS) & RFLAGS_IF));
+	       ((vmcs_read(GUEST_RFLAGS) & RFLAGS_IF) && interrupt_pending(v));
 }
 
 enum exit_action vmx_raise(struct vmx_vcpu *v, uint8_t vector, uint32_t error_code)

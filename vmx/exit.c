@@ -42,6 +42,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_MONITOR] = exit_undefined,
 	[EXIT_PAUSE] = exit_pause,
 	[EXIT_TPR_BELOW_THRESHOLD] = exit_tpr_below_threshold,
+	[EXIT_VIRTUALIZED_EOI] = exit_virtualized_eoi,
 	[EXIT_EPT_VIOLATION] = exit_ept_violation,
 	[EXIT_EPT_MISCONFIGURATION] = exit_ept_misconfiguration,
 	[EXIT_INVEPT] = exit_undefined,
@@ -49,6 +50,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_INVVPID] = exit_undefined,
 	[EXIT_WBINVD] = exit_cache,
 	[EXIT_XSETBV] = exit_xsetbv,
+	[EXIT_APIC_WRITE] = exit_apic_write,
 };
 
 /* Names of all reasons; `never` says why one without a handler cannot occur here. */
@@ -98,7 +100,7 @@ static const struct {
 	[EXIT_ENTRY_MACHINE_CHECK] = {"machine check during VM entry", NULL},
 	[EXIT_TPR_BELOW_THRESHOLD] = {"TPR below threshold", NULL},
 	[EXIT_APIC_ACCESS] = {"APIC access", "'virtualize APIC accesses' is off: EPT does it"},
-	[EXIT_VIRTUALIZED_EOI] = {"virtualized EOI", "'virtual-interrupt delivery' is off"},
+	[EXIT_VIRTUALIZED_EOI] = {"virtualized EOI", NULL},
 	[EXIT_GDTR_IDTR] = {"GDTR or IDTR access", "'descriptor-table exiting' is off"},
 	[EXIT_LDTR_TR] = {"LDTR or TR access", "'descriptor-table exiting' is off"},
 	[EXIT_EPT_VIOLATION] = {"EPT violation", NULL},
@@ -109,7 +111,7 @@ static const struct {
 	[EXIT_INVVPID] = {"INVVPID", NULL},
 	[EXIT_WBINVD] = {"WBINVD", NULL},
 	[EXIT_XSETBV] = {"XSETBV", NULL},
-	[EXIT_APIC_WRITE] = {"APIC write", "'APIC-register virtualization' is off"},
+	[EXIT_APIC_WRITE] = {"APIC write", NULL},
 	[EXIT_RDRAND] = {"RDRAND", "'RDRAND exiting' is off: the guest has the instruction"},
 	[EXIT_INVPCID] = {"INVPCID", "'INVLPG exiting' is off"},
 	[EXIT_VMFUNC] = {"VMFUNC", "'enable VM functions' is off: it raises #UD"},

@@ -101,6 +101,8 @@ enum exit_action exit_interrupt_window(struct vmx_vcpu *v);
 enum exit_action exit_nmi_window(struct vmx_vcpu *v);
 enum exit_action exit_preemption_timer(struct vmx_vcpu *v);
 enum exit_action exit_tpr_below_threshold(struct vmx_vcpu *v);
+enum exit_action exit_virtualized_eoi(struct vmx_vcpu *v);
+enum exit_action exit_apic_write(struct vmx_vcpu *v);
 enum exit_action exit_entry_machine_check(struct vmx_vcpu *v);
 
 /* exit_instruction.c */

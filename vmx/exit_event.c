@@ -143,3 +143,29 @@ enum exit_action exit_tpr_below_threshold(struct vmx_vcpu *v)
 	v->vcpu.attention |= ATTENTION_EVENT;
 	return EXIT_RESUME;
 }
+
+/* SVI and the page are right already; the CPU has stopped before it looks for the next vector. */
+enum exit_action exit_virtualized_eoi(struct vmx_vcpu *v)
+{
+	uint8_t vector = (uint8_t)vmcs_read(EXIT_QUALIFICATION);
+	struct vlapic *lapic = pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
+
+	if (vlapic_level_triggered(lapic, vector / 64) & BIT(vector % 64))
+		vlapic_ended(lapic, vector);
+	v->vcpu.attention |= ATTENTION_EVENT;
+	return EXIT_RESUME;
+}
+
+/*
+ * After a write to the page that the CPU leaves to software. Of the registers that the MSR bitmap
+ * lets through only the self-IPI is one, with a vector below 16.
+ */
+enum exit_action exit_apic_write(struct vmx_vcpu *v)
+{
+	uint32_t offset = (uint32_t)vmcs_read(EXIT_QUALIFICATION) & (VLAPIC_PAGE_SIZE - 1);
+	uint32_t value = *(const uint32_t *)(v->vcpu.vm->apic_page[v->vcpu.id] + offset);
+
+	vlapic_write_msr(pc_lapic(&v->vcpu.vm->pc, v->vcpu.id), VLAPIC_MSR_FIRST + offset / 16,
+			 value, vmx_now(v));
+	return EXIT_RESUME;
+}

@@ -6,6 +6,7 @@
 #include "arch/x86_64/traps.h"
 #include "lib/string.h"
 #include "vmx/caps.h"
+#include "vmx/virtual_apic.h"
 #include "vmx/vmcs.h"
 
 #define PRED_CMD_IBPB	   BIT(0)
@@ -68,7 +69,10 @@ static bool write_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 {
 	(void)msr;
 	v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
-	return vlapic_write_base(lapic_of(v), value);
+	if (!vlapic_write_base(lapic_of(v), value))
+		return false;
+	virtual_apic_set_mode(v);
+	return true;
 }
 
 /* Guest TSC = VM clock + adjust. SDM volume 3, "Time-Stamp Counter Adjustment". */
@@ -300,7 +304,10 @@ bool msr_write(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 	return rule && rule->write && rule->write(v, msr, value);
 }
 
-static void bitmap_pass(uint8_t *bitmap, uint32_t msr)
+/* Accesses without an exit. */
+enum pass { PASS_READ = 1, PASS_WRITE = 2 };
+
+static void bitmap_pass(uint8_t *bitmap, uint32_t msr, unsigned pass)
 {
 	uint32_t at = msr;
 
@@ -308,19 +315,58 @@ static void bitmap_pass(uint8_t *bitmap, uint32_t msr)
 		bitmap += BITMAP_HIGH;
 		at -= BITMAP_HIGH_FIRST;
 	}
-	bitmap[at / 8] &= (uint8_t)~BIT(at % 8);
-	bitmap[BITMAP_WRITE + at / 8] &= (uint8_t)~BIT(at % 8);
+	if (pass & PASS_READ)
+		bitmap[at / 8] &= (uint8_t)~BIT(at % 8);
+	if (pass & PASS_WRITE)
+		bitmap[BITMAP_WRITE + at / 8] &= (uint8_t)~BIT(at % 8);
 }
 
-void msr_fill_bitmap(uint8_t *bitmap)
+static void fill_bitmap(uint8_t *bitmap)
 {
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
 		for (uint32_t msr = rules[i].first; rules[i].pass && msr <= rules[i].last; msr++)
 			if (msr != MSR_TSC_AUX || vmx_has(CONTROL_PROC2, PROC2_RDTSCP))
-				bitmap_pass(bitmap, msr);
+				bitmap_pass(bitmap, msr, PASS_READ | PASS_WRITE);
 	/* RDMSR of the TSC sees the offset without an exit; WRMSR must move it. */
-	bitmap[MSR_TSC / 8] &= (uint8_t)~BIT(MSR_TSC % 8);
+	bitmap_pass(bitmap, MSR_TSC, PASS_READ);
+}
+
+/*
+ * What the CPU virtualises itself. A read gives what is in the page even where there is no such
+ * register, so those stay exits. SDM volume 3, "Virtualizing MSR-Based APIC Accesses".
+ */
+static void pass_x2apic(uint8_t *bitmap)
+{
+	static const uint32_t written[] = {VLAPIC_TPR, VLAPIC_EOI, VLAPIC_SELF_IPI};
+
+	for (uint32_t msr = MSR_X2APIC_FIRST; msr <= MSR_X2APIC_LAST; msr++)
+		if (vlapic_reads_page(msr))
+			bitmap_pass(bitmap, msr, PASS_READ);
+	for (unsigned i = 0; i < ARRAY_SIZE(written); i++)
+		bitmap_pass(bitmap, MSR_X2APIC_FIRST + written[i] / 16, PASS_WRITE);
+}
+
+static struct {
+	uint64_t plain;
+	uint64_t x2apic;
+} bitmaps;
+
+uint64_t msr_bitmap(bool x2apic)
+{
+	return x2apic ? bitmaps.x2apic : bitmaps.plain;
+}
+
+static bool make_bitmaps(struct frames *frames)
+{
+	bitmaps.plain = frames_alloc(frames, 2 * PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+	if (bitmaps.plain == FRAMES_NONE)
+		return false;
+	bitmaps.x2apic = bitmaps.plain + PAGE_SIZE;
+	fill_bitmap((uint8_t *)bitmaps.plain);
+	fill_bitmap((uint8_t *)bitmaps.x2apic);
+	pass_x2apic((uint8_t *)bitmaps.x2apic);
+	return true;
 }
 
 void msr_reset(struct vmx_vcpu *v)
@@ -344,13 +390,14 @@ static struct {
 	bool tsc_aux, spec_ctrl, pred_cmd; /* this CPU has them */
 } has;
 
-void msr_init(void)
+bool msr_init(struct frames *frames)
 {
 	uint64_t value;
 
 	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
 	has.spec_ctrl = rdmsr_safe(MSR_SPEC_CTRL, &value);
 	has.pred_cmd = wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
+	return make_bitmaps(frames);
 }
 
 void msr_save(struct vmx_vcpu *v)

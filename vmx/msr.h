@@ -8,13 +8,15 @@
 
 #include "vmx/vmx_vcpu.h"
 
-/* The MSR bitmap (one page) by the table: 0 for reads and writes that the guest does itself. */
-void msr_fill_bitmap(uint8_t *bitmap);
+/*
+ * Finds out what this CPU has, and makes the bitmaps that all vCPUs share. Once. False: no memory.
+ */
+bool msr_init(struct frames *frames);
+/* The MSR bitmap's address. `x2apic`: for a vCPU whose x2APIC mode the CPU virtualises. */
+uint64_t msr_bitmap(bool x2apic);
 /* Power-up state of what is emulated; what is passed through is 0 in v->state already. */
 void msr_reset(struct vmx_vcpu *v);
 
-/* Finds out which of those passed through this CPU has. Once. */
-void msr_init(void);
 /* Between the CPU's registers and v->state. */
 void msr_save(struct vmx_vcpu *v);
 void msr_load(const struct vmx_vcpu *v);

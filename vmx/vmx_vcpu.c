@@ -16,6 +16,7 @@
 #include "vmx/cr.h"
 #include "vmx/msr.h"
 #include "vmx/switch.h"
+#include "vmx/virtual_apic.h"
 #include "vmx/vmcs.h"
 
 #define PAT_RESET	  0x0007040600070406ULL
@@ -28,11 +29,8 @@
 
 extern const uint8_t vmx_exit[];
 
-/* Bitmaps that are the same for every vCPU: all ports exit; MSRs by vmx/msr.c's table. */
-static struct {
-	uint64_t io_bitmap; /* two pages */
-	uint64_t msr_bitmap;
-} shared;
+/* The same for every vCPU, two pages: all ports exit. */
+static uint64_t io_bitmap;
 
 /*
  * VPIDs in use; 0 is the host's. Whoever gets one that was another's finds nothing of it: a core
@@ -59,20 +57,17 @@ static void vpid_give(uint16_t vpid)
 
 bool vmx_vcpu_init_shared(struct frames *frames)
 {
-	shared.io_bitmap = frames_alloc(frames, 2 * PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
-	shared.msr_bitmap = frames_alloc(frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
-	if (shared.io_bitmap == FRAMES_NONE || shared.msr_bitmap == FRAMES_NONE)
+	io_bitmap = frames_alloc(frames, 2 * PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+	if (io_bitmap == FRAMES_NONE)
 		return false;
-	memset((void *)shared.io_bitmap, 0xff, 2 * PAGE_SIZE);
-	msr_fill_bitmap((uint8_t *)shared.msr_bitmap);
-	msr_init();
-	return true;
+	memset((void *)io_bitmap, 0xff, 2 * PAGE_SIZE);
+	return msr_init(frames);
 }
 
 void vmx_vcpu_claim_shared(struct audit *audit)
 {
-	audit_claim(audit, shared.io_bitmap, 2 * PAGE_SIZE, AUDIT_SOCLE, "the I/O bitmaps");
-	audit_claim(audit, shared.msr_bitmap, PAGE_SIZE, AUDIT_SOCLE, "the MSR bitmap");
+	audit_claim(audit, io_bitmap, 2 * PAGE_SIZE, AUDIT_SOCLE, "the I/O bitmaps");
+	audit_claim(audit, msr_bitmap(false), 2 * PAGE_SIZE, AUDIT_SOCLE, "the MSR bitmaps");
 }
 
 static void write_controls(struct vmx_vcpu *v)
@@ -100,9 +95,9 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(ENTRY_MSR_LOAD_COUNT, 0);
 	vmcs_write(ENTRY_INTR_INFO, 0);
-	vmcs_write(IO_BITMAP_A, shared.io_bitmap);
-	vmcs_write(IO_BITMAP_B, shared.io_bitmap + PAGE_SIZE);
-	vmcs_write(MSR_BITMAP, shared.msr_bitmap);
+	vmcs_write(IO_BITMAP_A, io_bitmap);
+	vmcs_write(IO_BITMAP_B, io_bitmap + PAGE_SIZE);
+	vmcs_write(MSR_BITMAP, msr_bitmap(false));
 	vmcs_write(TSC_OFFSET, 0 - vm->tsc_base);
 	vmcs_write(EPT_POINTER, v->ept_pointer);
 	if (vmx_has(CONTROL_PROC2, PROC2_VPID))
@@ -115,6 +110,7 @@ static void write_controls(struct vmx_vcpu *v)
 		vmcs_write(VIRTUAL_APIC, (uint64_t)vm->apic_page[v->vcpu.id]);
 		vmcs_write(TPR_THRESHOLD, 0);
 	}
+	virtual_apic_init(v);
 }
 
 /* What an exit loads is what the host runs with, so that it needs no repair. */

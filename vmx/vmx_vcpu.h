@@ -54,8 +54,10 @@ struct vmx_vcpu {
 	uint64_t deadline;   /* host TSC at which the loop must look at its timers */
 	uint64_t vmcs;	     /* physical */
 	uint16_t vpid;
-	uint32_t proc_controls; /* as in the VMCS: windows open and close */
-	uint32_t tpr_threshold; /* as in the VMCS */
+	uint32_t proc_controls;	   /* as in the VMCS: windows open and close */
+	uint32_t tpr_threshold;	   /* as in the VMCS */
+	uint16_t interrupt_status; /* the same, while an event is chosen */
+	uint8_t eoi_watched;	   /* vector whose EOI exits as another waits for it, 0 for none */
 	uint64_t ept_pointer;
 	uint64_t cr4_allowed;
 	uint64_t xcr0_allowed;

@@ -37,6 +37,19 @@ static void test_control_resolver(void **state)
 	assert_int_equal(missing, 0x10);
 }
 
+static void test_virtual_interrupts_are_all_or_none(void **state)
+{
+	const uint32_t set = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPTS;
+	const uint32_t parts[] = {PROC2_X2APIC, PROC2_APIC_REGISTERS, PROC2_INTERRUPTS};
+
+	(void)state;
+	assert_int_equal(control_usable(PROC_TPR_SHADOW, set | PROC2_EPT), set | PROC2_EPT);
+	assert_int_equal(control_usable(PROC_HLT, set | PROC2_EPT), PROC2_EPT);
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+		assert_int_equal(control_usable(PROC_TPR_SHADOW, (set & ~parts[i]) | PROC2_EPT),
+				 PROC2_EPT);
+}
+
 static void test_every_control_has_a_name(void **state)
 {
 	(void)state;
@@ -386,6 +399,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_control_resolver),
+		cmocka_unit_test(test_virtual_interrupts_are_all_or_none),
 		cmocka_unit_test(test_every_control_has_a_name),
 		cmocka_unit_test(test_wanted_controls_by_word),
 		cmocka_unit_test(test_feature_control),
