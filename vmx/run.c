@@ -49,7 +49,8 @@ static bool look_at_timers(struct vmx_vcpu *v, struct core *core)
 	if (core->pick || now >= core->slice_end)
 		return false;
 	core_serve(core, now);
-	if (core->pick)
+	/* What was to be done may have put the vCPU away: a VM's start uses the VMCS pointer. */
+	if (core->pick || core->pcpu->current != v)
 		return false;
 	vlapic_advance(lapic_of(v), now - v->vcpu.vm->tsc_base);
 	set_deadline(v, core);
