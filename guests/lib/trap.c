@@ -37,19 +37,25 @@ static struct gate idt[GATES];
 static trap_handler handlers[GATES];
 static bool armed;
 
+void trap_set_gate(unsigned vector, uintptr_t code)
+{
+	struct gate *gate = &idt[vector];
+
+	gate->offset_low = (uint16_t)code;
+	gate->offset_middle = (uint16_t)(code >> 16);
+	gate->selector = SELECTOR_CODE;
+	gate->type = GATE_INTERRUPT;
+#ifdef __x86_64__
+	gate->offset_high = (uint32_t)(code >> 32);
+#endif
+}
+
 void trap_init(void)
 {
 	struct table_register idtr = {.limit = sizeof(idt) - 1, .base = (uintptr_t)idt};
 
-	for (unsigned i = 0; i < GATES; i++) {
-		idt[i].offset_low = (uint16_t)trap_gates[i];
-		idt[i].offset_middle = (uint16_t)(trap_gates[i] >> 16);
-		idt[i].selector = SELECTOR_CODE;
-		idt[i].type = GATE_INTERRUPT;
-#ifdef __x86_64__
-		idt[i].offset_high = (uint32_t)(trap_gates[i] >> 32);
-#endif
-	}
+	for (unsigned i = 0; i < GATES; i++)
+		trap_set_gate(i, trap_gates[i]);
 	__asm__ volatile("lidt %0" : : "m"(idtr));
 }
 

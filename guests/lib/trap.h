@@ -37,6 +37,9 @@ void trap_init(void);
  */
 unsigned trap_run(void (*function)(void *argument), void *argument);
 
+/* Has a vector's gate lead to code of one's own, which ends by IRET. */
+void trap_set_gate(unsigned vector, uintptr_t code);
+
 /*
  * A handler for one vector, exceptions too (outside of trap_run, or when set for an exception it
  * goes first). It may change the frame. NULL takes it away.

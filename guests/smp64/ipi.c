@@ -176,7 +176,9 @@ static unsigned count_lowest_right(uint32_t destination)
 		for (unsigned cpu = 0; cpu < smp_cpus; cpu++)
 			tpr[cpu] = cpu == lowest ? 0x10 : 0x50;
 		smp_all(set_tpr, tpr);
-		right += sent(APIC_LOWEST | APIC_LOGICAL, destination) == 1u << lowest;
+		/* Twice: it is not its turn both times. */
+		right += sent(APIC_LOWEST | APIC_LOGICAL, destination) == 1u << lowest &&
+			 sent(APIC_LOWEST | APIC_LOGICAL, destination) == 1u << lowest;
 	}
 	return right;
 }

@@ -21,11 +21,14 @@ KEYS = {
     "vm": None, "raw": None, "file": None, "args": "", "needs": None,
     "on": "bochs", "cpu": None, "cpus": "1", "memory": "512", "timeout": "120",
     "firmware": "bios", "boot-as": "cd",
-    "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "type": None,
+    "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "range": None,
+    "near": None, "type": None,
     "until": None,
     "screen-when": None, "screen": None,
 }
-REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "type", "screen")
+REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "range", "near",
+              "type", "screen")
+COUNTED = ("raw", "verdict")
 PLATFORMS = ("bochs", "kvm", "nested", "tcg")
 
 
@@ -35,7 +38,9 @@ class _Reader(ini.Reader):
     what = "test"
 
     def value(self, value):
-        pattern = {"expect": value, "never": value, "screen": value, "screen-when": value,
+        # near is two expressions, which are compiled together: the same faults show.
+        pattern = {"range": value.partition(" ")[2].partition(" ")[2],
+                   "near": value.partition(" ")[2].replace(" => ", "|"), "expect": value, "never": value, "screen": value, "screen-when": value,
                    "limit": value.partition(" ")[2], "until": value.partition(" ")[2], "type": value.partition(" => ")[0]}
         try:
             re.compile(pattern.get(self.key, ""))
@@ -43,6 +48,10 @@ class _Reader(ini.Reader):
             raise self.bad(f"is no regular expression: {error}") from None
         if self.key == "type" and " => " not in value:
             raise self.bad("want REGEX => TEXT (and quotes around a value with ' #' in it)")
+        if self.key == "near" and not re.match(r"\d+ .+ => .", value):
+            raise self.bad("want PERCENT REGEX => REGEX")
+        if self.key == "range" and not re.match(r"\d+ \d+ .", value):
+            raise self.bad("want LEAST MOST REGEX")
         if self.key == "until" and not re.match(r"[1-9]\d* .", value):
             raise self.bad("want SECONDS REGEX")
         if self.key == "on" and not set(value.split()) <= set(PLATFORMS):
@@ -59,6 +68,8 @@ class Boot:
         self.name = f"boot/{name}" + (f"@{platform}" if platform != "bochs" else "")
         self.keys = {key: keys.get(key, [default] if default is not None else [])
                      for key, default in KEYS.items()}
+        for key in COUNTED:
+            self.keys[key] = [line for pattern in self.keys[key] for line in _counted(pattern)]
         self.platform = platform
         self.folder = build / "tests" / self.name.replace("/", "-")
         self.log = self.folder.with_suffix(".log")
@@ -164,6 +175,10 @@ class Boot:
                 faults.append(f"in the log: {match[0]}")
         for line in self.keys["limit"]:
             self.judge_limit(line, log, faults, figures)
+        for line in self.keys["range"]:
+            self.judge_range(line, log, faults, figures)
+        for line in self.keys["near"]:
+            self.judge_near(line, log, faults, figures)
         if self.keys["screen"]:
             self.judge_screen(faults)
         return faults, figures
@@ -178,6 +193,32 @@ class Boot:
         else:
             figures.append(f"{int(match[1]):,} of {int(most):,}")
 
+    def judge_range(self, line, log, faults, figures):
+        least, most, regex = line.split(" ", 2)
+        match = _search(regex, log)
+        if not match:
+            faults.append(f"not in the log: {regex}")
+        elif not int(least) <= int(match[1]) <= int(most):
+            faults.append(f"{match[0]}: not from {int(least):,} to {int(most):,}")
+        else:
+            figures.append(f"{int(match[1]):,} of {int(least):,} to {int(most):,}")
+
+    def judge_near(self, line, log, faults, figures):
+        """All numbers that the second expression finds against the first one's first."""
+        percent, _, both = line.partition(" ")
+        first, _, second = both.partition(" => ")
+        match = _search(first, log)
+        others = [int(each[1]) for each in re.finditer(second, log, re.MULTILINE)]
+        if not match or not others:
+            faults.append(f"not in the log: {second if match else first}")
+            return
+        base = int(match[1])
+        said = f"{base:,} against {', '.join(f'{each:,}' for each in others)}"
+        if all(abs(each - base) * 100 <= int(percent) * base for each in others):
+            figures.append(f"{said} (within {percent} %)")
+        else:
+            faults.append(f"{match[0]}: {said}: not within {percent} %")
+
     def judge_screen(self, faults):
         path = self.folder / "screen.ppm"
         text = screen.read(path) if path.exists() else ""
@@ -187,6 +228,15 @@ class Boot:
 
 def _search(regex, text):
     return re.search(regex, text, re.MULTILINE)
+
+
+def _counted(line):
+    """One line for each number of {FIRST..LAST}; just the line where there is none."""
+    match = re.search(r"\{(\d+)\.\.(\d+)\}", line)
+    if not match:
+        return [line]
+    return [line.replace(match[0], str(number))
+            for number in range(int(match[1]), int(match[2]) + 1)]
 
 
 def _verdict(line):

@@ -52,6 +52,37 @@ class Selection(unittest.TestCase):
         self.assertFalse(self.selected("hello", "nested", "linux@nested"))
 
 
+class Judging(unittest.TestCase):
+    def judged(self, key, value, log):
+        """(number of faults, figures)"""
+        faults, figures = boot.Boot("x", {key: [value]}, "bochs", Path("build")).judge(0, "", log)
+        return len(faults), figures
+
+    def test_limit(self):
+        self.assertEqual(self.judged("limit", r"10 took (\d+)", "took 10"), (0, ["10 of 10"]))
+        self.assertEqual(self.judged("limit", r"10 took (\d+)", "took 11"), (1, []))
+        self.assertEqual(self.judged("limit", r"10 took (\d+)", "took"), (1, []))
+
+    def test_range(self):
+        for number, faults in ((4, 1), (5, 0), (7, 0), (8, 1)):
+            self.assertEqual(self.judged("range", r"5 7 ^n (\d+)$", f"n {number}")[0], faults)
+        self.assertEqual(self.judged("range", r"5 7 ^n (\d+)$", "m 6")[0], 1)
+
+    def test_near(self):
+        line = r"5 ^one (\d+)$ => ^four (\d+)$"
+        for log, faults in (("one 100\nfour 95\nfour 105", 0), ("one 100\nfour 100\nfour 106", 1),
+                            ("one 100\nfour 94", 1), ("one 100", 1), ("four 100", 1)):
+            self.assertEqual(self.judged("near", line, log)[0], faults, log)
+        self.assertEqual(self.judged("near", line, "one 1000\nfour 1040\nfour 990")[1],
+                         ["1,000 against 1,040, 990 (within 5 %)"])
+
+    def test_counted(self):
+        keys = {"raw": ["a.elf kernel vm{1..3} x"], "verdict": ["vm{9..10} PASS", "w PASS"]}
+        test = boot.Boot("x", keys, "bochs", Path("build"))
+        self.assertEqual(test.keys["raw"], [f"a.elf kernel vm{n} x" for n in (1, 2, 3)])
+        self.assertEqual(test.keys["verdict"], ["vm9 PASS", "vm10 PASS", "w PASS"])
+
+
 class Again(unittest.TestCase):
     def boot(self, *ends):
         """(what it ended as, how often it ran) when the runs end so."""
