@@ -559,43 +559,65 @@ static struct sched_entity *take_handed(struct sched *s, unsigned core, uint64_t
 
 /*
  * The commonest choice, made short: the one whose turn has ended against the only one that waits,
- * of another VM, with nothing special about either. The same choice as a walk makes. False: walk.
+ * of another VM, with nothing special about either. The same as all of sched_pick does. NULL: it
+ * is not that case.
  */
-static bool duel(const struct sched *s, const struct sched_core *c, unsigned core,
-		 struct sched_entity *back, uint64_t now, struct choice *choice)
+static struct sched_entity *duel(struct sched *s, struct sched_core *c, unsigned core, uint64_t now,
+				 uint64_t *until)
 {
-	struct sched_entity *other = s->first;
-	uint64_t mine;
+	struct sched_entity *mine = c->current, *other = s->first, *winner;
+	struct sched_group *loser;
+	uint64_t rank, other_rank;
 
-	if (!back || s->ready != 2 || c->yield || back->boosted || other->boosted ||
-	    back->group->quota || other->group->quota || back->group == other->group ||
-	    !(other->usable & BIT(core)) || elapsed(other->since, now) > s->starving)
-		return false;
-	mine = back->group->vtime - back->group->near;
-	choice->rank = group_rank(other, core);
-	if (!is_before(mine, choice->rank)) {
-		choice->best = other;
-		choice->second = back->group;
-		return true;
+	if (!mine || s->ready != 1 || mine->state != SCHED_RUNNING || c->next || c->yield ||
+	    mine->boosted || other->boosted || mine->group->quota || other->group->quota ||
+	    mine->group == other->group || !(other->usable & BIT(core)) ||
+	    elapsed(other->since, now) > s->starving)
+		return NULL;
+	charge(s, mine, now);
+	rank = mine->group->vtime - mine->group->near;
+	other_rank = group_rank(other, core);
+	if (is_before(rank, other_rank)) {
+		winner = mine;
+		loser = other->group;
+	} else {
+		winner = other;
+		loser = mine->group;
+		rank = other_rank;
+		list_remove(s, other);
+		list_append(s, mine);
+		loser->running--;
+		winner->group->running++;
+		account(winner, now);
+		winner->state = SCHED_RUNNING;
+		winner->core = winner->last = (int)core;
+		c->current = winner;
 	}
-	choice->best = back;
-	choice->rank = mine;
-	choice->second = other->group;
-	return true;
+	if (is_before(winner->group->entity_clock, winner->vtime - s->near))
+		winner->group->entity_clock = winner->vtime - s->near;
+	limit_lead(winner->group, loser);
+	if (is_before(c->clock, rank))
+		c->clock = rank;
+	*until = now + s->slice;
+	return winner;
 }
 
 struct sched_entity *sched_pick(struct sched *s, unsigned core, uint64_t now, uint64_t *until)
 {
 	struct sched_core *c = &s->core[core];
-	struct sched_entity *back = put_back(s, core, now), *e = take_handed(s, core, now);
 	struct choice choice = {.refill = NEVER};
+	struct sched_entity *back, *e;
 
 	s->told &= ~BIT(core);
+	e = duel(s, c, core, now, until);
+	if (e)
+		return e;
+	back = put_back(s, core, now);
+	e = take_handed(s, core, now);
 	if (e) {
 		choice.rank = group_rank(e, core);
 	} else {
-		if (!duel(s, c, core, back, now, &choice))
-			choice = walk(s, core, now, c->yield ? back : NULL);
+		choice = walk(s, core, now, c->yield ? back : NULL);
 		e = choice.best;
 		if (!e && c->yield && back && is_open(s, back->group, now)) {
 			e = back;

@@ -9,12 +9,11 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/screen.h"
-#include "arch/x86_64/smp.h"
 #include "arch/x86_64/uart.h"
 #include "lib/log.h"
 #include "vm/mux.h"
 #include "vmx/board.h"
-#include "vmx/run.h"
+#include "vmx/core.h"
 
 #define DRAIN_HZ 500
 #define FEED_HZ	 2000 /* what was typed, while a VM has not taken all of it */
@@ -56,20 +55,8 @@ static const struct mux_ops mux_ops = {.put = put, .room = want_service, .typed 
 
 void console_told(void)
 {
-	struct vmx_vcpu *v = pcpu_self()->current;
-
 	__atomic_store_n(&console.wanted, true, __ATOMIC_RELEASE);
-	if (pcpu_self()->id != 0)
-		smp_kick(0);
-	else if (v)
-		run_check_timers(v);
-}
-
-/* A line of the log may come from where core 0 is about to idle; so it is kicked as well. */
-static void log_told(void)
-{
-	__atomic_store_n(&console.wanted, true, __ATOMIC_RELEASE);
-	smp_kick(0);
+	core_call_housekeeping();
 }
 
 void console_add_vm(unsigned number, struct vm *vm, struct vm_console *vm_console)
@@ -196,7 +183,7 @@ void console_init(const struct monitor_ops *ops, unsigned vms, uint64_t hz)
 	console.drain = console.feed = UINT64_MAX;
 	monitor_init(&console.monitor, ops, NULL);
 	mux_init(&console.mux, &mux_ops, NULL, &console.monitor, vms, hz);
-	log_set_notify(log_told);
+	log_set_notify(console_told);
 	log_set_queued(true);
 }
 

@@ -88,6 +88,7 @@ void core_timer_set(struct timer *timer, uint64_t when)
 	spin_lock(&self->lock);
 	timer->core = self->pcpu->id;
 	timer_set(&self->timers, timer, when);
+	self->serve_at = MIN(self->serve_at, when);
 	spin_unlock(&self->lock);
 	if (v && when < v->deadline)
 		run_check_timers(v);
@@ -108,14 +109,12 @@ static void fire_timers(struct core *core, uint64_t now)
 	}
 }
 
-void core_serve(struct core *core, uint64_t now)
+static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 
-	core->pcpu->heartbeat++;
 	__atomic_store_n(&core->look, false, __ATOMIC_SEQ_CST);
-	/* In Bochs an interrupt stays pending while a guest has them off: its turn is here. */
-	irq_window();
+	core->irqs = core->pcpu->irqs;
 	fire_timers(core, now);
 	if (core->pcpu->id == 0)
 		next = housekeeping(now);
@@ -127,6 +126,16 @@ void core_serve(struct core *core, uint64_t now)
 		next = MIN(next, core->watch_next);
 	}
 	core->serve_at = MIN(next, timer_first(&core->timers));
+}
+
+void core_serve(struct core *core, uint64_t now)
+{
+	core->pcpu->heartbeat++;
+	/* In Bochs an interrupt stays pending while a guest has them off: its turn is here. */
+	irq_window();
+	if (now >= core->serve_at || core->irqs != core->pcpu->irqs ||
+	    __atomic_load_n(&core->look, __ATOMIC_RELAXED))
+		serve(core, now);
 }
 
 /* --- Waking and leaving --- */
@@ -321,7 +330,7 @@ static void idle(struct core *core, uint64_t until)
 {
 	core->left = 0;
 	core->pcpu->idle = true;
-	if (!core_wanted(core) && rdtsc() < until) {
+	if (!core_wanted(core) && core->irqs == core->pcpu->irqs && rdtsc() < until) {
 		lapic_timer_arm(until);
 		irq_enable_and_halt();
 		lapic_timer_arm(UINT64_MAX);

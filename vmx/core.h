@@ -22,6 +22,7 @@ struct core {
 	bool gone;	     /* a vCPU has left for good, and is out with the next pick */
 	uint64_t slice_end;  /* TSC at which it is to be asked at the latest */
 	uint64_t serve_at;   /* TSC at which core_serve is to be called at the latest */
+	uint64_t irqs;	     /* of the host that have been seen to */
 	uint64_t watch_next; /* TSC at which the next core is to be looked after */
 	uint64_t left;	     /* TSC of the exit that left the last vCPU; 0: it idled since */
 	struct {
@@ -50,10 +51,7 @@ _Noreturn void core_run(struct pcpu *pcpu);
 struct core *core_self(void);
 const struct core *core_get(unsigned id);
 
-/*
- * What is due on this core is done: timers, housekeeping. It sets core->serve_at. With no lock
- * held.
- */
+/* What is due on this core, if anything, is done: timers, housekeeping. With no lock held. */
 void core_serve(struct core *core, uint64_t now);
 
 /* Whether the IPI that came wants something of the core itself, not of its vCPU. */

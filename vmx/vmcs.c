@@ -87,22 +87,6 @@ bool vmx_on(uint64_t region)
 	return ok;
 }
 
-bool vmcs_clear(uint64_t vmcs)
-{
-	bool ok;
-
-	__asm__ volatile("vmclear %1; seta %0" : "=qm"(ok) : "m"(vmcs) : "cc", "memory");
-	return ok;
-}
-
-bool vmcs_load(uint64_t vmcs)
-{
-	bool ok;
-
-	__asm__ volatile("vmptrld %1; seta %0" : "=qm"(ok) : "m"(vmcs) : "cc", "memory");
-	return ok;
-}
-
 bool vmx_invept(enum invept_type type, uint64_t eptp)
 {
 	const struct {

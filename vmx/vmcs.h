@@ -210,8 +210,22 @@ void vmcs_dump(enum vmcs_group group);
 
 /* VMLAUNCH and VMRESUME are in entry.asm. These return false on VM-fail. */
 bool vmx_on(uint64_t region);
-bool vmcs_clear(uint64_t vmcs);
-bool vmcs_load(uint64_t vmcs);
+
+static inline bool vmcs_clear(uint64_t vmcs)
+{
+	bool ok;
+
+	__asm__ volatile("vmclear %1; seta %0" : "=qm"(ok) : "m"(vmcs) : "cc", "memory");
+	return ok;
+}
+
+static inline bool vmcs_load(uint64_t vmcs)
+{
+	bool ok;
+
+	__asm__ volatile("vmptrld %1; seta %0" : "=qm"(ok) : "m"(vmcs) : "cc", "memory");
+	return ok;
+}
 
 enum invept_type { INVEPT_SINGLE = 1, INVEPT_ALL = 2 };
 enum invvpid_type { INVVPID_ADDRESS = 0, INVVPID_SINGLE = 1, INVVPID_ALL = 2 };

@@ -83,7 +83,6 @@ void fpu_load(const void *area, uint64_t xcr0)
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 		return;
 	}
-	xsetbv(0, all_components);
 	__asm__ volatile("xrstor64 (%0)"
 			 :
 			 : "r"(area), "a"(UINT32_MAX), "d"(UINT32_MAX)

@@ -13,7 +13,10 @@ uint64_t fpu_area_size(void);
 void fpu_area_init(void *area);
 /* All components that the CPU has, whatever XCR0 is; XCR0 is then all that the CPU has. */
 void fpu_save(void *area);
-/* All components from the area; XCR0 is then `xcr0` (ignored where the CPU has no XSAVE). */
+/*
+ * All components from the area; XCR0 is then `xcr0` (ignored where the CPU has no XSAVE). It must
+ * be as fpu_init or fpu_save left it.
+ */
 void fpu_load(const void *area, uint64_t xcr0);
 /* XCR0; value must be one that the CPU accepts. */
 void fpu_set_xcr0(uint64_t value);

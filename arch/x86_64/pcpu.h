@@ -65,6 +65,7 @@ struct pcpu {
 	struct vmx_vcpu *current;		    /* whose VMCS is current on this CPU */
 	uint64_t vmxon_region;			    /* physical; 0 before VMXON */
 	uint64_t nmis;				    /* host NMIs taken */
+	uint64_t irqs;				    /* host interrupts taken, kicks apart */
 
 	/* The run loop's signs of life, which smp_watchdog of the core before looks at. */
 	volatile uint64_t heartbeat; /* counted up at least every 10 ms while not idle */

@@ -75,6 +75,8 @@ void traps_run_irq(uint8_t vector)
 {
 	if (irq_handlers[vector])
 		irq_handlers[vector]();
+	if (vector != VECTOR_KICK)
+		pcpu_self()->irqs++;
 	/* A spurious vector was never in service (SDM volume 3, "Spurious Interrupt"). */
 	if (vector != VECTOR_SPURIOUS)
 		lapic_eoi();
