@@ -559,43 +559,39 @@ static struct sched_entity *take_handed(struct sched *s, unsigned core, uint64_t
 
 /*
  * The commonest choice, made short: the one whose turn has ended against the only one that waits,
- * of another VM, with nothing special about either. The same as all of sched_pick does. NULL: it
- * is not that case.
+ * with nothing special about either. The same as all of sched_pick does. NULL: it is not that case.
  */
 static struct sched_entity *duel(struct sched *s, struct sched_core *c, unsigned core, uint64_t now,
 				 uint64_t *until)
 {
-	struct sched_entity *mine = c->current, *other = s->first, *winner;
-	struct sched_group *loser;
-	uint64_t rank, other_rank;
+	struct sched_entity *mine = c->current, *other = s->first, *winner = mine;
+	bool siblings;
+	uint64_t rank;
 
 	if (!mine || s->ready != 1 || mine->state != SCHED_RUNNING || c->next || c->yield ||
 	    mine->boosted || other->boosted || mine->group->quota || other->group->quota ||
-	    mine->group == other->group || !(other->usable & BIT(core)) ||
-	    elapsed(other->since, now) > s->starving)
+	    !(other->usable & BIT(core)) || elapsed(other->since, now) > s->starving)
 		return NULL;
 	charge(s, mine, now);
-	rank = mine->group->vtime - mine->group->near;
-	other_rank = group_rank(other, core);
-	if (is_before(rank, other_rank)) {
-		winner = mine;
-		loser = other->group;
-	} else {
+	siblings = mine->group == other->group;
+	rank = group_rank(mine, core);
+	if (siblings ? !is_before(entity_rank(s, mine, core), entity_rank(s, other, core))
+		     : !is_before(rank, group_rank(other, core))) {
 		winner = other;
-		loser = mine->group;
-		rank = other_rank;
+		rank = group_rank(other, core);
 		list_remove(s, other);
 		list_append(s, mine);
-		loser->running--;
-		winner->group->running++;
-		account(winner, now);
-		winner->state = SCHED_RUNNING;
-		winner->core = winner->last = (int)core;
-		c->current = winner;
+		mine->group->running--;
+		other->group->running++;
+		account(other, now);
+		other->state = SCHED_RUNNING;
+		other->core = other->last = (int)core;
+		c->current = other;
 	}
 	if (is_before(winner->group->entity_clock, winner->vtime - s->near))
 		winner->group->entity_clock = winner->vtime - s->near;
-	limit_lead(winner->group, loser);
+	if (!siblings)
+		limit_lead(winner->group, s->first->group);
 	if (is_before(c->clock, rank))
 		c->clock = rank;
 	*until = now + s->slice;
