@@ -10,6 +10,8 @@ from harness.result import FAIL, PASS, SKIP, Result
 from soclelib import description, ini, iso, machine
 
 ROOT = Path.cwd()
+# Socle's monitor takes its prompt away by this.
+ERASED = re.compile(r"[^\n]*\r\x1b\[K")
 ESCAPES = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]|\x1b.|\r")
 MARGIN = 60
 # Now and then Bochs finds no port for its display, however many are free. The machine has not begun.
@@ -95,7 +97,7 @@ class Boot:
             status, said = self.boot()
         except (ini.Bad, iso.BadIso, files.BadFile, OSError) as error:
             return [Result(self.name, FAIL, notes=[str(error)])]
-        log = ESCAPES.sub("", self.log.read_bytes().decode("latin-1"))
+        log = ESCAPES.sub("", ERASED.sub("", self.log.read_bytes().decode("latin-1")))
         faults, figures = self.judge(status, said, log)
         seconds = time.monotonic() - start
         if faults:

@@ -13,7 +13,7 @@ import tty
 from soclelib.machine import MachineError
 
 ESCAPE = 0x01  # Ctrl-A
-HELP = "Ctrl-A x ends the machine; Ctrl-A Ctrl-A (or Ctrl-A a) sends Ctrl-A"
+HELP = "Ctrl-A x ends the machine; all else goes to Socle: Ctrl-A m is its monitor, Ctrl-A ? helps"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
 POLL_SECONDS = 0.2
 
