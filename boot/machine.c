@@ -10,6 +10,7 @@
 #include "arch/x86_64/lapic.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/pcpu.h"
+#include "arch/x86_64/ps2kbd.h"
 #include "arch/x86_64/screen.h"
 #include "arch/x86_64/smp.h"
 #include "arch/x86_64/traps.h"
@@ -170,6 +171,15 @@ static void init_console_interrupt(void)
 			 UART_ISA_IRQ);
 }
 
+static void init_keyboard(void)
+{
+	traps_set_irq(VECTOR_KEYBOARD, ps2kbd_irq);
+	if (!ps2kbd_init())
+		log_debug("console: no PS/2 keyboard controller");
+	else if (!ioapic_route_isa(PS2KBD_ISA_IRQ, VECTOR_KEYBOARD, lapic_id()))
+		log_debug("console: no IOAPIC routes ISA IRQ %u: no PS/2 keyboard", PS2KBD_ISA_IRQ);
+}
+
 void machine_init_devices(const struct bootinfo *info, const struct options *options)
 {
 	bool tsc_deadline = !options_without(options, "tsc-deadline");
@@ -192,6 +202,7 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 	};
 	lapic_timer_init(host.hz, tsc_deadline);
 	init_console_interrupt();
+	init_keyboard();
 }
 
 void machine_start_cores(const struct options *options)

@@ -8,6 +8,7 @@
 #include "vmx/console.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/ps2kbd.h"
 #include "arch/x86_64/screen.h"
 #include "arch/x86_64/uart.h"
 #include "lib/log.h"
@@ -122,10 +123,17 @@ static void serve_vms(uint64_t now)
 
 /* --- Core 0's side --- */
 
+static bool input_waiting(void)
+{
+	return uart_waiting() || ps2kbd_waiting();
+}
+
 static void take_input(uint64_t now)
 {
-	while (uart_waiting() && mux_can_input(&console.mux, now)) {
-		mux_input(&console.mux, (uint8_t)uart_get(), now);
+	while (input_waiting() && mux_can_input(&console.mux, now)) {
+		int byte = uart_get();
+
+		mux_input(&console.mux, (uint8_t)(byte < 0 ? ps2kbd_get() : byte), now);
 		console.wanted = true;
 		console.pause = now;
 	}
@@ -163,7 +171,7 @@ static uint64_t work(uint64_t now)
 	next = MIN(console.drain, console.service ? console.feed : UINT64_MAX);
 	if (wanted())
 		next = MIN(next, console.pause);
-	if (uart_waiting())
+	if (input_waiting())
 		next = MIN(next, now + console.hz / RETRY_HZ);
 	return next;
 }
@@ -172,7 +180,7 @@ uint64_t console_housekeeping(uint64_t now)
 {
 	uint64_t next = MIN(console.drain, console.service ? console.feed : UINT64_MAX);
 
-	if (now < next && !wanted() && !uart_waiting())
+	if (now < next && !wanted() && !input_waiting())
 		return next;
 	return work(now);
 }

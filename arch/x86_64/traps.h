@@ -14,6 +14,7 @@
 #define VECTOR_UART	0x41
 #define VECTOR_KICK	0x42 /* does nothing: ends HLT, and a guest's turn */
 #define VECTOR_CALL	0x43
+#define VECTOR_KEYBOARD 0x44
 #define VECTOR_SPURIOUS 0xff
 
 /* As traps.asm pushes it, lowest address first. */
