@@ -40,15 +40,24 @@ class Line(threading.Thread):
                 if not data:
                     return
                 self.log += data
-                if client:
-                    client.sendall(data)
+                if client and not self._pass(client.sendall, data):
+                    client = None
             if client in ready:
-                data = client.recv(4096)
+                data = self._pass(client.recv, 4096)
                 if data:
                     self.serial.sendall(data)
                 else:
                     client.close()
                     client = None
+
+    @staticmethod
+    def _pass(call, argument):
+        """What `call` returns, True for nothing; False when the client has gone."""
+        try:
+            done = call(argument)
+            return True if done is None else done
+        except OSError:
+            return False
 
     def wait_for(self, text):
         end = time.monotonic() + START_SECONDS
