@@ -13,6 +13,7 @@
 #define CPUID_1_ECX_VMX		 BIT(5)
 #define CPUID_1_ECX_SMX		 BIT(6)
 #define CPUID_1_ECX_PCID	 BIT(17)
+#define CPUID_1_ECX_HYPERVISOR	 BIT(31)
 
 #define BASIC_MEMORY_TYPE(basic) bits_get(basic, 53, 50)
 #define BASIC_TRUE_CONTROLS	 BIT(55)
@@ -177,6 +178,16 @@ static bool check_ept(struct error *error)
 	return true;
 }
 
+/*
+ * KVM on a CPU without posted interrupts (an emulated one: no CPU has been sold so) offers
+ * virtual-interrupt delivery and never loads the EOI-exit bitmaps: the IOAPIC would hear of no EOI.
+ */
+static bool loses_eoi_exits(void)
+{
+	return (cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR) &&
+	       !(caps.capability[CONTROL_PIN] >> 32 & PIN_POSTED_INTERRUPTS);
+}
+
 static void derive(void)
 {
 	const uint64_t invvpid = EPT_CAP_INVVPID | EPT_CAP_INVVPID_ALL;
@@ -187,6 +198,8 @@ static void derive(void)
 	/* Without the TPR shadow each MOV CR8 exits. */
 	if (!(caps.control[CONTROL_PROC] & PROC_TPR_SHADOW))
 		caps.control[CONTROL_PROC] |= (uint32_t)(PROC_CR8_LOAD | PROC_CR8_STORE);
+	if (loses_eoi_exits())
+		caps.control[CONTROL_PROC2] &= ~(uint32_t)PROC2_INTERRUPTS;
 	caps.control[CONTROL_PROC2] =
 		control_usable(caps.control[CONTROL_PROC], caps.control[CONTROL_PROC2]);
 	caps.preemption_shift = (unsigned)bits_get(caps.misc, 4, 0);
