@@ -119,21 +119,27 @@ static uint64_t account(struct sched_entity *e, uint64_t now)
 	return ticks;
 }
 
-/* The same for a current one, which pays for its time. */
-static void charge(struct sched *s, struct sched_entity *e, uint64_t now)
+/* A current one pays for its time. */
+static inline void pay(struct sched_core *c, struct sched_entity *e, uint64_t ticks)
 {
 	struct sched_group *g = e->group;
-	uint64_t ticks = account(e, now), product;
+	uint64_t product = MIN(ticks, RUN_MAX) * g->inverse + g->carry;
 
-	if (e->state != SCHED_RUNNING && e->state != SCHED_LEAVING)
-		return;
-	s->core[e->core].busy += ticks;
+	c->busy += ticks;
 	e->vtime += ticks;
-	product = MIN(ticks, RUN_MAX) * g->inverse + g->carry;
 	g->vtime += product >> INVERSE_SHIFT;
 	g->carry = product & (BIT(INVERSE_SHIFT) - 1);
 	if (g->quota)
 		g->budget -= (int64_t)ticks;
+}
+
+/* Account, and pay if it is current. */
+static void charge(struct sched *s, struct sched_entity *e, uint64_t now)
+{
+	uint64_t ticks = account(e, now);
+
+	if (e->state == SCHED_RUNNING || e->state == SCHED_LEAVING)
+		pay(&s->core[e->core], e, ticks);
 }
 
 static void refill(struct sched *s, struct sched_group *g, uint64_t now)
@@ -557,36 +563,61 @@ static struct sched_entity *take_handed(struct sched *s, unsigned core, uint64_t
 	return NULL;
 }
 
+/* Whether a turn ends as most do: one other waits, and there is nothing special about either. */
+static bool is_duel(const struct sched *s, const struct sched_core *c, unsigned core)
+{
+	const struct sched_entity *mine = c->current, *other = s->first;
+
+	return mine && s->ready == 1 && mine->state == SCHED_RUNNING && !c->next && !c->yield &&
+	       !(mine->boosted | other->boosted) && !(mine->group->quota | other->group->quota) &&
+	       (other->usable & BIT(core));
+}
+
+/* The one that waits takes the core, and the current one its place in the list. */
+static void swap(struct sched *s, struct sched_core *c, unsigned core, uint64_t waited)
+{
+	struct sched_entity *mine = c->current, *other = s->first;
+
+	other->times.ready += waited;
+	other->since += waited;
+	other->state = SCHED_RUNNING;
+	other->core = other->last = (int)core;
+	mine->next = mine->prev = NULL;
+	mine->state = SCHED_READY;
+	mine->core = SCHED_CORE_NONE;
+	mine->group->running--;
+	other->group->running++;
+	s->first = s->last = mine;
+	c->current = other;
+}
+
 /*
- * The commonest choice, made short: the one whose turn has ended against the only one that waits,
- * with nothing special about either. The same as all of sched_pick does. NULL: it is not that case.
+ * The commonest choice, made short: the same as all of sched_pick does, where is_duel. NULL: who
+ * waits does so for so long that it is a case for a walk.
  */
 static struct sched_entity *duel(struct sched *s, struct sched_core *c, unsigned core, uint64_t now,
 				 uint64_t *until)
 {
 	struct sched_entity *mine = c->current, *other = s->first, *winner = mine;
-	bool siblings;
-	uint64_t rank;
+	uint64_t ran = elapsed(mine->since, now), waited = elapsed(other->since, now);
+	bool siblings = mine->group == other->group, stays;
+	uint64_t rank, other_rank;
 
-	if (!mine || s->ready != 1 || mine->state != SCHED_RUNNING || c->next || c->yield ||
-	    mine->boosted || other->boosted || mine->group->quota || other->group->quota ||
-	    !(other->usable & BIT(core)) || elapsed(other->since, now) > s->starving)
+	if (waited > s->starving)
 		return NULL;
-	charge(s, mine, now);
-	siblings = mine->group == other->group;
+	mine->times.run += ran;
+	mine->since += ran;
+	pay(c, mine, ran);
 	rank = group_rank(mine, core);
-	if (siblings ? !is_before(entity_rank(s, mine, core), entity_rank(s, other, core))
-		     : !is_before(rank, group_rank(other, core))) {
+	other_rank = group_rank(other, core);
+	if (siblings)
+		stays = is_before(entity_rank(s, mine, core), entity_rank(s, other, core));
+	else
+		stays = is_before(rank, other_rank);
+	if (!stays) {
 		winner = other;
-		rank = group_rank(other, core);
-		list_remove(s, other);
-		list_append(s, mine);
-		mine->group->running--;
-		other->group->running++;
-		account(other, now);
-		other->state = SCHED_RUNNING;
-		other->core = other->last = (int)core;
-		c->current = other;
+		rank = other_rank;
+		swap(s, c, core, waited);
 	}
 	if (is_before(winner->group->entity_clock, winner->vtime - s->near))
 		winner->group->entity_clock = winner->vtime - s->near;
@@ -605,7 +636,7 @@ struct sched_entity *sched_pick(struct sched *s, unsigned core, uint64_t now, ui
 	struct sched_entity *back, *e;
 
 	s->told &= ~BIT(core);
-	e = duel(s, c, core, now, until);
+	e = is_duel(s, c, core) ? duel(s, c, core, now, until) : NULL;
 	if (e)
 		return e;
 	back = put_back(s, core, now);
