@@ -483,7 +483,7 @@ static bool switch_task(struct task_switch *t)
 enum exit_action exit_task_switch(struct vmx_vcpu *v)
 {
 	uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
-	struct vmx_event event = v->interrupted;
+	struct vmx_event event;
 	struct task_switch t = {
 		.v = v,
 		.source = (enum task_source)bits_get(qualification, 31, 30),
@@ -494,6 +494,7 @@ enum exit_action exit_task_switch(struct vmx_vcpu *v)
 
 	events_keep_interrupted(v);
 	/* The event was the reason for the switch: it is delivered by it. */
+	event = v->interrupted;
 	v->interrupted.info = 0;
 	if (t.source == TASK_GATE && INTR_TYPE(event.info) == INTR_NMI && (event.info & INTR_VALID))
 		vmcs_write(GUEST_INTERRUPTIBILITY,
