@@ -167,6 +167,7 @@ static void start_vms(void)
 		.config = &config,
 		.host = machine_host(),
 		.in_turn = options.in_turn,
+		.repeat = options.repeat,
 		.boot_tsc = boot_tsc,
 		.all_ended = all_ended,
 	};

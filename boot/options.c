@@ -33,6 +33,18 @@ static bool parse_cores(struct options *options, const char *value)
 	return true;
 }
 
+#define REPEAT_MAX 1000000
+
+static bool parse_repeat(struct options *options, const char *value)
+{
+	uint64_t times;
+
+	if (!text_number(text_from(value, strlen(value)), REPEAT_MAX, &times) || !times)
+		return false;
+	options->repeat = (unsigned)times;
+	return true;
+}
+
 static bool parse_vms(struct options *options, const char *value)
 {
 	options->in_turn = strcmp(value, "in-turn") == 0;
@@ -77,6 +89,10 @@ static bool parse_option(struct options *options, const char *key, const char *v
 	if (strcmp(key, "vms") == 0)
 		return parse_vms(options, value) ||
 		       error_set(error, "boot option vms=%s: together or in-turn is right", value);
+	if (strcmp(key, "repeat") == 0)
+		return parse_repeat(options, value) ||
+		       error_set(error, "boot option repeat=%s: want a number from 1 to %u", value,
+				 REPEAT_MAX);
 	if (strcmp(key, "cores") == 0)
 		return parse_cores(options, value) ||
 		       error_set(error, "boot option cores=%s: want a number from 1 to %u", value,
@@ -87,10 +103,11 @@ static bool parse_option(struct options *options, const char *key, const char *v
 				 "boot option fault=%s: hang, panic-ap, panic-all, calls, "
 				 "dead-ap, late-ap, mtrr or tsc is right",
 				 value);
-	return error_set(error,
-			 "boot option %s: unknown; known are at-end=, cores=, fault=, log=, vms= "
-			 "and without=",
-			 key);
+	return error_set(
+		error,
+		"boot option %s: unknown; known are at-end=, cores=, fault=, log=, repeat=, vms= "
+		"and without=",
+		key);
 }
 
 bool options_parse(struct options *options, const char *cmdline, struct error *error)

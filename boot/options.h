@@ -28,8 +28,9 @@ enum fault {
 struct options {
 	enum at_end at_end;
 	enum log_level log;
-	bool in_turn;	/* the VMs run one after another */
-	unsigned cores; /* use so many at most; 0: all */
+	bool in_turn;	 /* the VMs run one after another */
+	unsigned repeat; /* each VM that passes starts again until it has run so often; 0: once */
+	unsigned cores;	 /* use so many at most; 0: all */
 	enum fault fault;
 	char without[160]; /* CPU features to do without: see vmx_caps_init */
 };

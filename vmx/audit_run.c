@@ -50,6 +50,10 @@ static void claim_cores(struct audit *audit)
 			audit_claim(audit, (uint64_t)pcpu, pcpu_bytes(), AUDIT_SOCLE,
 				    "a core's stacks");
 	}
+	for (unsigned i = 0; i < PCPU_MAX; i++)
+		if (smp_left_out(i))
+			audit_claim(audit, (uint64_t)smp_left_out(i), pcpu_bytes(), AUDIT_SOCLE,
+				    "a missing core's stacks");
 }
 
 static void lock_memory(bool lock)

@@ -19,6 +19,7 @@ static struct {
 	unsigned vms;
 	unsigned alive; /* RUNNING, PAUSED or CRASHED */
 	bool told;	/* that all have ended */
+	uint64_t free;	/* bytes, before the first VM was made */
 	bool work;	/* a vCPU has left, or somebody wished for something; atomic */
 	uint64_t next;	/* TSC at which there is something to do in any case */
 } life;
@@ -166,7 +167,8 @@ static bool start(struct life *l)
 
 	if (!make(l, &error))
 		return refuse(l, &error);
-	log_info("VM %s: %luM, %u CPU%s, first entry after %lu k ticks", config->name,
+	log_line(l->passes ? LOG_DEBUG : LOG_INFO,
+		 "VM %s: %luM, %u CPU%s, first entry after %lu k ticks", config->name,
 		 config->memory / MIB, config->cpus, config->cpus > 1 ? "s" : "",
 		 (rdtsc() - life.config.boot_tsc) / 1000);
 	console_add_vm(number_of(l), l->vm, l->console);
@@ -257,10 +259,13 @@ static void end(struct life *l, uint64_t now)
 {
 	enum verdict verdict = l->vm->verdict;
 
-	if (!l->again && (verdict == VERDICT_CRASH || verdict == VERDICT_HANG))
+	if (!l->again && (verdict == VERDICT_CRASH || verdict == VERDICT_HANG)) {
 		crash(l, now);
-	else
-		finish(l, verdict, l->vm->why);
+		return;
+	}
+	if (verdict == VERDICT_PASS && ++l->passes < life.config.repeat)
+		l->again = true;
+	finish(l, verdict, l->vm->why);
 }
 
 /* --- What starts by itself --- */
@@ -313,6 +318,7 @@ void life_init(const struct life_config *config)
 {
 	life.config = *config;
 	life.vms = config->config->vms;
+	life.free = frames_total(config->host->frames);
 	for (unsigned i = 0; i < life.vms; i++) {
 		struct life *l = &life.vm[i];
 
@@ -331,6 +337,18 @@ void life_init(const struct life_config *config)
 	start_waiting();
 }
 
+/* All that VMs took is back, to the byte. */
+static bool all_given_back(void)
+{
+	uint64_t left = frames_total(life.config.host->frames);
+
+	if (left == life.free)
+		return true;
+	log_error("memory: %lu K free, but %lu K before the first VM: this is a bug in Socle",
+		  left / KIB, life.free / KIB);
+	return false;
+}
+
 static void tell_if_all_ended(void)
 {
 	unsigned passed = 0, failed = life.config.config->complaints;
@@ -347,8 +365,10 @@ static void tell_if_all_ended(void)
 	}
 	life.told = true;
 	core_report();
-	if (!audit_log())
+	if (!audit_log() || !all_given_back())
 		failed++;
+	for (unsigned i = 0; life.config.repeat && i < life.vms; i++)
+		log_info("VM %s: passed %u times", life.vm[i].config->name, life.vm[i].passes);
 	life.config.all_ended(passed, failed);
 }
 

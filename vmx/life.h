@@ -40,6 +40,7 @@ struct life {
 	char why[200];
 	bool frozen;	    /* while PAUSED: no vCPU runs any more, the clock stands ... */
 	uint64_t frozen_at; /* ... since this TSC */
+	unsigned passes;    /* so far, for life_config.repeat */
 	unsigned restarts;  /* in all */
 	uint64_t restart_at[LIFE_RESTARTS_MAX]; /* TSC of the last ones, by restarts % MAX */
 };
@@ -50,6 +51,7 @@ struct life_config {
 	const struct config *config;
 	struct vm_host *host;
 	bool in_turn;	   /* one after another, not all at once */
+	unsigned repeat;   /* who passes starts again until it has run so often; 0: once */
 	uint64_t boot_tsc; /* of Socle's first instruction */
 	/* Nothing runs or will start by itself any more; so many passed. Need not return. */
 	void (*all_ended)(unsigned passed, unsigned failed);

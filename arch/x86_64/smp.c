@@ -83,6 +83,13 @@ static unsigned state_of(const struct pcpu *pcpu)
 	return __atomic_load_n(&pcpu->state, __ATOMIC_ACQUIRE);
 }
 
+const struct pcpu *smp_left_out(unsigned number)
+{
+	const struct pcpu *pcpu = number < PCPU_MAX ? smp_slots[number].pcpu : NULL;
+
+	return pcpu && state_of(pcpu) == PCPU_LEFT_OUT ? pcpu : NULL;
+}
+
 static void set_state(struct pcpu *pcpu, enum pcpu_state state)
 {
 	__atomic_store_n(&pcpu->state, state, __ATOMIC_RELEASE);

@@ -39,6 +39,12 @@ unsigned smp_start(struct frames *frames, const struct smp_config *config);
 unsigned pcpu_count(void);
 struct pcpu *pcpu_of(unsigned id);
 
+/*
+ * The struct of a core that was awaited in vain, number 0 to PCPU_MAX - 1; NULL: that one is none.
+ * It keeps its memory for good, as the core may arrive yet.
+ */
+const struct pcpu *smp_left_out(unsigned number);
+
 /* Has each parked core call `entry`, which does not return. Once. */
 void smp_run_others(void (*entry)(struct pcpu *self));
 
