@@ -25,7 +25,7 @@ KEYS = {
     "firmware": "bios", "boot-as": "cd",
     "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "range": None,
     "near": None, "type": None,
-    "until": None,
+    "until": None, "on-request": None,
     "screen-when": None, "screen": None,
 }
 REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "range", "near",
@@ -82,9 +82,12 @@ class Boot:
         return self.keys[key][0] if self.keys[key] else None
 
     def selected(self, pattern):
+        if not pattern.search(self.name):
+            return False
         # Minutes of an emulated machine in an emulated machine: on request only.
-        return pattern.search(self.name) and (self.platform != "nested"
-                                              or "nested" in pattern.pattern)
+        if self.platform == "nested":
+            return "nested" in pattern.pattern
+        return not self.keys["on-request"] or self.one("on-request") in pattern.pattern
 
     def run(self, _pattern):
         why = self.obstacle()
