@@ -76,6 +76,19 @@ class Judging(unittest.TestCase):
         self.assertEqual(self.judged("near", line, "one 1000\nfour 1040\nfour 990")[1],
                          ["1,000 against 1,040, 990 (within 5 %)"])
 
+    def test_bugs_fail_every_test(self):
+        panic = "x\nsocle: panic: CPU 1: boot/fault.c:7: on purpose\nx"
+        audit = "socle: audit: page 0x1000 has two owners\nsocle: audit: failed: this is a bug"
+        for log, faults in ((panic, 1), (audit, 1), (panic + "\n" + audit, 2),
+                            ("socle: audit: 9 pages have one owner each", 0),
+                            ("[linux] Kernel panic: no\n[vm] socle: panic: forged", 0)):
+            self.assertEqual(self.judged("cpus", "1", log)[0], faults, log)
+        # Whoever expects one of them does not expect the other.
+        expectation = r"^socle: panic: CPU \d: .*on purpose$"
+        self.assertEqual(self.judged("expect", expectation, panic)[0], 0)
+        self.assertEqual(self.judged("expect", expectation, panic + "\n" + audit)[0], 1)
+        self.assertEqual(self.judged("expect", "^socle: audit: failed", audit)[0], 0)
+
     def test_counted(self):
         keys = {"raw": ["a.elf kernel vm{1..3} x"], "verdict": ["vm{9..10} PASS", "w PASS"]}
         test = boot.Boot("x", keys, "bochs", Path("build"))
