@@ -141,3 +141,33 @@ class Ends(unittest.TestCase):
 
     def test_until_never_seen(self):
         self.assertEqual(self.run_one(b"panics\r\n", until="^panic: ", timeout=0.5)[0], 3)
+
+
+class Answers(unittest.TestCase):
+    """What is typed, piece by piece of a log."""
+
+    def typed(self, answers, *pieces):
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        options = types.SimpleNamespace(log=None, answers=answers, screenshot_at=None, timeout=20,
+                                        quiet=True, until=None)
+        typist = console.Console(types.SimpleNamespace(serial=theirs), options)
+        typed = []
+        for piece in pieces:
+            ours.sendall(piece)
+            typist._receive()
+            typed.append(bytes(typist.pending))
+            typist.pending.clear()
+        ours.close()
+        theirs.close()
+        return typed
+
+    def test_in_order_across_pieces(self):
+        answers = [("^one$", "1"), ("^two (a|b)\\b", "2")]
+        self.assertEqual(self.typed(answers, b"on", b"e\n", b"two", b" b "), [b"", b"1", b"", b"2"])
+        self.assertEqual(self.typed(answers, b"two a\n", b"one\n", b"two b\n"), [b"", b"1", b"2"])
+        self.assertEqual(self.typed(answers, b"one\n" + b"x" * 9000 + b"\ntwo b\n"), [b"12"])
+
+    def test_a_long_log_before_it(self):
+        noise = [b"x" * 5000 + b"\n"] * 3
+        self.assertEqual(self.typed([("^one", "1")], *noise, b"o", b"ne"), [b""] * 4 + [b"1"])

@@ -16,6 +16,8 @@ ESCAPE = 0x01  # Ctrl-A
 HELP = "Ctrl-A x ends the machine; all else goes to Socle: Ctrl-A m is its monitor, Ctrl-A ? helps"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
 POLL_SECONDS = 0.2
+# What is waited for is at most so long: the log comes byte by byte, and is not searched whole each time.
+MATCH_BYTES = 4096
 
 PASSED, FAILED, TIMED_OUT, MACHINE_ERROR, SEEN, ENDED_BY_USER = 0, 1, 3, 4, 6, 130
 
@@ -137,12 +139,13 @@ class Console:
             data = b""
         if not data:
             return False
+        start = max(0, len(self.log) - MATCH_BYTES)
         self._write(data)
-        self._answer()
-        if self.until and self.until.search(self.log):
+        self._answer(start)
+        if self.until and self.until.search(self.log, start):
             self.until = None
             self.last = time.monotonic() + self.options.linger
-        if self.shot and self.shot.search(self.log):
+        if self.shot and self.shot.search(self.log, start):
             self.shot = None
             self.machine.screenshot()
         return True
@@ -162,13 +165,14 @@ class Console:
         except OSError:
             self.pending.clear()
 
-    def _answer(self):
+    def _answer(self, start):
         """Types the next --send text once its --expect pattern has come."""
+        start = max(start, self.searched)
         while self.answers:
-            match = self.answers[0][0].search(self.log, self.searched)
+            match = self.answers[0][0].search(self.log, start)
             if not match:
                 return
-            self.searched = match.end()
+            start = self.searched = match.end()
             self.pending += self.answers.pop(0)[1]
 
     def _drain(self):
