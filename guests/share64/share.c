@@ -13,7 +13,7 @@
 
 #define MILLION 1000000u
 #define AWAY	50000u /* ticks: more than an exit, less than a slice */
-#define SETTLE	100u   /* million ticks before and after, in which others begin and end */
+#define SETTLE	20u    /* million ticks before and after, in which others begin and end */
 
 static struct {
 	volatile uint64_t ran;
