@@ -126,6 +126,9 @@ static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 		next = MIN(next, core->watch_next);
 	}
 	core->serve_at = MIN(next, timer_first(&core->timers));
+	/* What fell due between two vCPUs is not the switch's time. */
+	if (core->left)
+		core->left += rdtsc() - now;
 }
 
 void core_serve(struct core *core, uint64_t now)
