@@ -695,7 +695,7 @@ static bool write_smbios(struct guest_memory *memory, unsigned cpus)
 		.length = sizeof(entry),
 		.major = 2,
 		.minor = 8,
-		.largest = sizeof(tables.bios),
+		.largest = MAX(MAX(sizeof(tables.bios), sizeof(tables.system)), sizeof(tables.cpu)),
 		.dmi_anchor = {'_', 'D', 'M', 'I', '_'},
 		.table_length = sizeof(tables),
 		.table = AT_DMI,

@@ -126,10 +126,4 @@ void mux_input(struct mux *mux, uint8_t byte, uint64_t now);
 
 void mux_show(struct mux *mux, struct mux_view view);
 
-/* Whether the cursor is within a line: for who writes past the mux, as a panic does. */
-static inline bool mux_mid_line(const struct mux *mux)
-{
-	return mux->mid_line;
-}
-
 #endif

@@ -11,8 +11,7 @@ void board_arm(struct vm *vm);
 void board_stop(struct vm *vm);
 
 /*
- * After an access to a device: it may want to act sooner than was known. `next` in VM ticks is what
- * pc_next_event says. On the path of I/O exits.
+ * After an access to a device: it may want to act sooner than was known. On the path of I/O exits.
  */
 static inline void board_check(struct vm *vm)
 {

@@ -31,11 +31,6 @@ struct core *core_self(void)
 	return &cores[pcpu_self()->id];
 }
 
-const struct core *core_get(unsigned id)
-{
-	return &cores[id];
-}
-
 void core_init(unsigned count, uint64_t hz)
 {
 	sched_init(&scheduler.sched, count, hz);
@@ -253,16 +248,6 @@ void core_times(const struct vmx_vcpu *v, struct sched_times *times)
 	spin_lock(&scheduler.lock);
 	sched_times_get(&v->entity, rdtsc(), times);
 	spin_unlock(&scheduler.lock);
-}
-
-uint64_t core_busy(unsigned core)
-{
-	uint64_t busy;
-
-	spin_lock(&scheduler.lock);
-	busy = sched_core_busy(&scheduler.sched, core, rdtsc());
-	spin_unlock(&scheduler.lock);
-	return busy;
 }
 
 /* --- The loop --- */

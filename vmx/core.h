@@ -47,9 +47,8 @@ void core_call_housekeeping(void);
 
 _Noreturn void core_run(struct pcpu *pcpu);
 
-/* This core, and any. */
+/* This core. */
 struct core *core_self(void);
-const struct core *core_get(unsigned id);
 
 /* What is due on this core, if anything, is done: timers, housekeeping. With no lock held. */
 void core_serve(struct core *core, uint64_t now);
@@ -89,8 +88,7 @@ void core_count_switch(void);
 void core_report(void);
 
 void core_group_init(struct sched_group *group, unsigned weight, unsigned cap);
-/* Ticks of a vCPU, and of a core, up to now. */
+/* Ticks of a vCPU up to now. */
 void core_times(const struct vmx_vcpu *v, struct sched_times *times);
-uint64_t core_busy(unsigned core);
 
 #endif

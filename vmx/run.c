@@ -161,7 +161,9 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 	/* Its core has just been served; what waits for the guest is in `wanted`. */
 	v->left = 0;
 	v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
-	vlapic_advance(lapic_of(v), vmx_now(v));
+	/* While the VM is paused its clock stands, whoever wakes the vCPU: no timer expires. */
+	if (!__atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST))
+		vlapic_advance(lapic_of(v), vmx_now(v));
 	set_deadline(v, core);
 	if (v->vcpu.activity != VCPU_ACTIVE || v->vcpu.vm->paused)
 		v->vcpu.attention |= ATTENTION_EVENT;
