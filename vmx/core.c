@@ -107,6 +107,7 @@ static void fire_timers(struct core *core, uint64_t now)
 static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
+	uint64_t spent;
 
 	__atomic_store_n(&core->look, false, __ATOMIC_SEQ_CST);
 	core->irqs = core->pcpu->irqs;
@@ -121,9 +122,12 @@ static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 		next = MIN(next, core->watch_next);
 	}
 	core->serve_at = MIN(next, timer_first(&core->timers));
-	/* What fell due between two vCPUs is not the switch's time. */
+	/* What fell due between an exit and the next entry is not a switch's time. */
+	spent = rdtsc() - now;
 	if (core->left)
-		core->left += rdtsc() - now;
+		core->left += spent;
+	else if (core->pcpu->current && core->pcpu->current->left)
+		core->pcpu->current->left += spent;
 }
 
 void core_serve(struct core *core, uint64_t now)
