@@ -12,9 +12,9 @@ extern const uint8_t image_start[], text_end[];
 void backtrace_print_address(const char *what, uint64_t address)
 {
 	uint64_t offset;
-	const char *name = ksyms_find(address, &offset);
+	char name[KSYMS_NAME_MAX + 1];
 
-	if (name)
+	if (ksyms_find(address, name, &offset))
 		log_error("%s %016lx %s+0x%lx", what, address, name, offset);
 	else
 		log_error("%s %016lx", what, address);
