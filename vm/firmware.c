@@ -37,6 +37,12 @@
 #define BDA_COM1     0x400
 #define BDA_EBDA     0x40E
 #define BDA_BASE_KIB 0x413
+#define BDA_VIDEO    0x449 /* struct bda_video */
+#define BDA_ROWS     0x484 /* struct bda_rows */
+#define TEXT_MEMORY  0xB8000
+#define TEXT_COLUMNS 80
+#define TEXT_ROWS    25
+#define TEXT_BLANK   0x0720 /* grey on black */
 
 /* Sign of the maker, in each table's own length. */
 #define OEM_ID                               \
@@ -160,7 +166,6 @@ _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI: Fixed ACPI Description Ta
 #define FADT_C3_NONE	     1001 /* the same for C3 */
 #define FADT_CENTURY	     0x32
 #define FADT_BOOT_LEGACY     BIT(0) /* devices on ISA; bit 1 clear: no 8042 to be probed */
-#define FADT_BOOT_NO_VGA     BIT(2)
 #define FADT_WBINVD	     BIT(0)
 #define FADT_C1		     BIT(2)
 #define FADT_NO_SLEEP_BUTTON BIT(5) /* bit 4 clear: the power button is in PM1 */
@@ -304,7 +309,7 @@ static bool write_fadt(struct guest_memory *memory)
 		.c2_latency = FADT_C2_NONE,
 		.c3_latency = FADT_C3_NONE,
 		.century = FADT_CENTURY,
-		.boot_flags = FADT_BOOT_LEGACY | FADT_BOOT_NO_VGA,
+		.boot_flags = FADT_BOOT_LEGACY,
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
 			 FADT_TIMER_32BIT | FADT_RESET,
 		.reset = io_register(VACPI_RESET_PORT, 1, ACCESS_BYTE),
@@ -714,11 +719,47 @@ static bool write_word(struct guest_memory *memory, uint64_t gpa, uint16_t value
 	return guest_memory_write(memory, gpa, &value, sizeof(value));
 }
 
+/* What the BIOS's video services know of mode 3. */
+struct bda_video {
+	uint8_t mode;
+	uint16_t columns, page_bytes, page_start;
+	uint16_t cursor[8];
+	uint16_t cursor_shape;
+	uint8_t page;
+	uint16_t crtc;
+} PACKED;
+_Static_assert(BDA_VIDEO + offsetof(struct bda_video, crtc) == 0x463, "BIOS data area");
+
+struct bda_rows {
+	uint8_t last;
+	uint16_t lines; /* of a character */
+} PACKED;
+
+static bool write_text_screen(struct guest_memory *memory)
+{
+	const struct bda_video video = {.mode = 3,
+					.columns = TEXT_COLUMNS,
+					.page_bytes = 0x1000,
+					.cursor_shape = 0x0607,
+					.crtc = 0x3D4};
+	const struct bda_rows rows = {TEXT_ROWS - 1, 16};
+	uint16_t blank[TEXT_COLUMNS];
+
+	for (unsigned i = 0; i < TEXT_COLUMNS; i++)
+		blank[i] = TEXT_BLANK;
+	for (unsigned row = 0; row < TEXT_ROWS; row++)
+		if (!guest_memory_write(memory, TEXT_MEMORY + row * sizeof(blank), blank,
+					sizeof(blank)))
+			return false;
+	return guest_memory_write(memory, BDA_VIDEO, &video, sizeof(video)) &&
+	       guest_memory_write(memory, BDA_ROWS, &rows, sizeof(rows));
+}
+
 static bool write_bios_data(struct guest_memory *memory)
 {
 	const uint8_t ebda_kib = 1;
 
-	return write_word(memory, BDA_COM1, VUART_COM1_PORT) &&
+	return write_text_screen(memory) && write_word(memory, BDA_COM1, VUART_COM1_PORT) &&
 	       write_word(memory, BDA_EBDA, LAYOUT_EBDA >> 4) &&
 	       write_word(memory, BDA_BASE_KIB, LAYOUT_EBDA / KIB) &&
 	       guest_memory_write(memory, LAYOUT_EBDA, &ebda_kib, sizeof(ebda_kib));

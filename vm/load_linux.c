@@ -83,7 +83,19 @@ struct e820_entry {
 } __attribute__((packed));
 
 struct zero_page {
-	uint8_t screen_and_apm[0x070];
+	uint8_t cursor_x;
+	uint8_t cursor_y;
+	uint16_t ext_mem_k;
+	uint16_t video_page;
+	uint8_t video_mode;
+	uint8_t columns;
+	uint16_t unused1;
+	uint16_t ega_bx;
+	uint16_t unused2;
+	uint8_t rows;
+	uint8_t is_vga;
+	uint16_t character_lines;
+	uint8_t screen_and_apm[0x070 - 0x012];
 	uint64_t acpi_rsdp_addr;
 	uint8_t disks[0x1E8 - 0x078];
 	uint8_t e820_entries;
@@ -98,6 +110,7 @@ _Static_assert(HEADER_OFFSET + offsetof(struct setup_header, magic) == 0x202, "H
 _Static_assert(HEADER_OFFSET + offsetof(struct setup_header, cmdline_size) == 0x238, "2.06");
 _Static_assert(HEADER_OFFSET + offsetof(struct setup_header, init_size) == 0x260, "2.10");
 _Static_assert(HEADER_OFFSET + sizeof(struct setup_header) == 0x26C, "2.15");
+_Static_assert(offsetof(struct zero_page, character_lines) == 0x10, "struct screen_info");
 _Static_assert(offsetof(struct zero_page, header) == HEADER_OFFSET, "zero page");
 _Static_assert(offsetof(struct zero_page, e820) == 0x2D0, "zero page");
 _Static_assert(sizeof(struct zero_page) == PAGE_SIZE, "zero page");
@@ -263,6 +276,13 @@ static bool write_zero_page(const struct kernel *kernel, struct guest_memory *me
 	page->header.vid_mode = VIDEO_NORMAL;
 	page->header.code32_start = (uint32_t)kernel->load;
 	page->header.setup_data = 0;
+	/* What firmware has left on the screen's side: VGA, mode 3. */
+	page->video_mode = 3;
+	page->columns = 80;
+	page->rows = 25;
+	page->is_vga = 1;
+	page->ega_bx = 3; /* 256 KiB */
+	page->character_lines = 16;
 	page->acpi_rsdp_addr = rsdp;
 	fill_e820(page, memory);
 	return true;

@@ -417,6 +417,7 @@ static bool add_ports(struct pc *pc)
 		{0x80, 0x80, 1, vport_read, vport_write, &pc->port},
 		{0xE9, 0xE9, 1, vport_read, vport_write, &pc->port},
 		{0xF4, 0xF7, 4, vport_read, vport_write, &pc->port},
+		{VVGA_PORT, VVGA_PORT_LAST, 1, vvga_read, vvga_write, &pc->vga},
 		{0xCF8, 0xCFF, 4, cf8_read, cf8_write, pc},
 	};
 
@@ -486,6 +487,7 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	vpic_elcr_write(&pc->pic, VPIC_ELCR_PORT + PC_IRQ_SCI / 8, 1, BIT(PC_IRQ_SCI % 8), now);
 	vpci_init(&pc->pci);
 	vport_init(&pc->port, &port);
+	vvga_init(&pc->vga, hz);
 }
 
 bool pc_init(struct pc *pc, const struct pc_config *config)

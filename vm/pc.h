@@ -29,6 +29,7 @@
 #include "devices/vport.h"
 #include "devices/vrtc.h"
 #include "devices/vuart.h"
+#include "devices/vvga.h"
 #include "lib/spinlock.h"
 #include "vm/mailbox.h"
 
@@ -107,6 +108,7 @@ struct pc {
 	struct vacpi acpi;
 	struct vpci pci;
 	struct vport port;
+	struct vvga vga;
 	struct vioapic ioapic;
 	bool intr; /* the level of the 8259 pair's output */
 	unsigned cpus;

@@ -126,7 +126,7 @@ static void test_fadt(void **state)
 	assert_int_equal(get(fadt + 92, 1), 0);
 	assert_int_equal(get(fadt + 108, 1), 0x32);
 	/* Flags: offset 112; the reset register's address structure: 116. */
-	assert_int_equal(get(fadt + 109, 2), 0x0005);
+	assert_int_equal(get(fadt + 109, 2), 0x0001);
 	assert_int_equal(get(fadt + 112, 4), 1 | 1U << 2 | 1U << 5 | 1U << 6 | 1U << 8 | 1U << 10);
 	assert_int_equal(get(fadt + 116, 4), 0x01000801);
 	assert_int_equal(get(fadt + 120, 8), 0xCF9);
@@ -248,6 +248,14 @@ static void test_bios_data(void **state)
 	assert_int_equal(get(0x40E, 2) << 4, LAYOUT_EBDA);
 	assert_int_equal(get(0x413, 2) * 1024, LAYOUT_EBDA);
 	assert_int_equal(get(LAYOUT_EBDA, 1), 1);
+	/* Mode 3: 80 columns, CRTC at 3D4H, 25 rows of 16 lines, a blank screen. */
+	assert_int_equal(get(0x449, 1), 3);
+	assert_int_equal(get(0x44A, 2), 80);
+	assert_int_equal(get(0x463, 2), 0x3D4);
+	assert_int_equal(get(0x484, 1), 24);
+	assert_int_equal(get(0x485, 2), 16);
+	for (uint64_t gpa = 0xB8000; gpa < 0xB8000 + 4000; gpa += 2)
+		assert_int_equal(get(gpa, 2), 0x0720);
 }
 
 static void test_too_little_memory(void **state)

@@ -171,8 +171,14 @@ static void test_zero_page(void **state)
 	assert_int_equal(get(page, 0x218, 4), 0);
 	assert_memory_equal(f->ram + 0x1000000, f->image + SETUP, CODE);
 	/* What was in the boot sector before the header stays there. */
-	for (unsigned i = 0; i < 0x70; i++)
+	for (unsigned i = 0x12; i < 0x70; i++)
 		assert_int_equal(page[i], 0);
+	/* struct screen_info: VGA text of 80 x 25, characters of 16 lines, cursor at 0, 0. */
+	assert_int_equal(get(page, 0x00, 2), 0);
+	assert_int_equal(get(page, 0x06, 2), 80 << 8 | 3);
+	assert_int_equal(get(page, 0x0A, 2), 3);
+	assert_int_equal(get(page, 0x0E, 2), 1 << 8 | 25);
+	assert_int_equal(get(page, 0x10, 2), 16);
 }
 
 static void test_e820(void **state)
