@@ -27,6 +27,15 @@ void bus_init(struct bus *bus)
 	bus->ranges = 1;
 }
 
+static void enter(struct bus *bus, unsigned index)
+{
+	const struct port_range *range = &bus->range[index];
+
+	for (unsigned port = range->first; port <= range->last && port < PORT_DIRECT; port++)
+		if (!bus->direct[port])
+			bus->direct[port] = (uint8_t)index;
+}
+
 bool bus_add_ports(struct bus *bus, const struct port_range *range)
 {
 	if (bus->ranges == PORT_RANGES_MAX || range->first > range->last)
@@ -34,10 +43,27 @@ bool bus_add_ports(struct bus *bus, const struct port_range *range)
 	for (unsigned i = 1; i < bus->ranges; i++)
 		if (range->first <= bus->range[i].last && bus->range[i].first <= range->last)
 			return false;
-	for (unsigned port = range->first; port <= range->last && port < PORT_DIRECT; port++)
-		bus->direct[port] = (uint8_t)bus->ranges;
-	bus->range[bus->ranges++] = *range;
+	bus->range[bus->ranges] = *range;
+	enter(bus, bus->ranges++);
 	return true;
+}
+
+void bus_move_ports(struct bus *bus, port_read_fn read, const void *dev, uint16_t first)
+{
+	for (unsigned i = 1; i < bus->ranges; i++) {
+		struct port_range *range = &bus->range[i];
+
+		if (range->dev != dev || range->read != read)
+			continue;
+		for (unsigned port = 0; port < PORT_DIRECT; port++)
+			if (bus->direct[port] == i)
+				bus->direct[port] = 0;
+		range->last = (uint16_t)(range->last - range->first + first);
+		range->first = first;
+		/* At port 0 no search finds it. */
+		if (first)
+			enter(bus, i);
+	}
 }
 
 bool bus_add_mmio(struct bus *bus, const struct mmio_region *region)

@@ -38,7 +38,7 @@ struct mmio_region {
 
 /* Ports below PORT_DIRECT are found by one table look-up, the few above by a short search. */
 #define PORT_DIRECT	 0x500
-#define PORT_RANGES_MAX	 32
+#define PORT_RANGES_MAX	 48
 #define MMIO_REGIONS_MAX 8
 
 struct bus {
@@ -54,6 +54,12 @@ void bus_init(struct bus *bus);
 /* Both return false when the map is full or the range overlaps one that is there. */
 bool bus_add_ports(struct bus *bus, const struct port_range *range);
 bool bus_add_mmio(struct bus *bus, const struct mmio_region *region);
+
+/*
+ * The ports of `dev` that `read` reads begin at `first` from now on, as many as they are; 0:
+ * nowhere. Where another device's are, that one answers.
+ */
+void bus_move_ports(struct bus *bus, port_read_fn read, const void *dev, uint16_t first);
 
 /*
  * `size` is 1, 2 or 4. An access that straddles ranges, or is wider than the device decodes, is

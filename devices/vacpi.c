@@ -35,7 +35,7 @@
 #define CONTROL_WRITABLE (CONTROL_BM_RLD | CONTROL_SLP_TYP)
 #define SLP_TYP_SHIFT	 10
 
-/* Bytes of the block, from VACPI_PM_BASE. */
+/* Bytes of the block. */
 #define BYTE_STATUS   0
 #define BYTE_ENABLE   2
 #define BYTE_CONTROL  4
@@ -97,12 +97,12 @@ uint32_t vacpi_read(void *vacpi, uint16_t port, unsigned size, uint64_t now)
 	struct vacpi *v = vacpi;
 	uint32_t value = 0;
 
-	if (port == VACPI_PM_TIMER)
+	if (port % VACPI_PM_PORTS == BYTE_TIMER)
 		return (uint32_t)timer(v, now);
 	vacpi_advance(v, now);
 	settle(v, now);
 	for (unsigned i = 0; i < size; i++)
-		value |= (uint32_t)read_byte(v, port - VACPI_PM_BASE + i, now) << 8 * i;
+		value |= (uint32_t)read_byte(v, port % VACPI_PM_PORTS + i, now) << 8 * i;
 	return value;
 }
 
@@ -137,7 +137,7 @@ void vacpi_write(void *vacpi, uint16_t port, unsigned size, uint32_t value, uint
 
 	settle(v, now);
 	for (unsigned i = 0; i < size; i++)
-		write_byte(v, port - VACPI_PM_BASE + i, (uint8_t)(value >> 8 * i));
+		write_byte(v, port % VACPI_PM_PORTS + i, (uint8_t)(value >> 8 * i));
 	schedule(v);
 	drive(v);
 }

@@ -14,7 +14,7 @@
 
 #define VACPI_PM_TIMER_HZ 3579545ULL
 
-/* Where the blocks are; the FADT and the DSDT say the same. */
+/* Where the blocks are after firmware; the FADT says the same. */
 #define VACPI_PM_BASE	  0x400
 #define VACPI_PM_PORTS	  16
 #define VACPI_PM1_EVENT	  (VACPI_PM_BASE + 0) /* status, then enable, 2 bytes each */
@@ -51,7 +51,7 @@ struct vacpi {
 
 void vacpi_init(struct vacpi *v, uint64_t hz, const struct vacpi_ops *ops, struct line sci,
 		uint64_t now);
-/* The VACPI_PM_PORTS ports at VACPI_PM_BASE. */
+/* VACPI_PM_PORTS ports, wherever they begin at a multiple of that. */
 uint32_t vacpi_read(void *vacpi, uint16_t port, unsigned size, uint64_t now);
 void vacpi_write(void *vacpi, uint16_t port, unsigned size, uint32_t value, uint64_t now);
 /* Ports B2H, B3H. */

@@ -22,6 +22,7 @@
 #define AT_RSDP	      LAYOUT_ACPI
 #define AT_RSDT	      (LAYOUT_ACPI + 0x100)
 #define AT_XSDT	      (LAYOUT_ACPI + 0x200)
+#define AT_MCFG	      (LAYOUT_ACPI + 0x300)
 #define AT_FADT	      (LAYOUT_ACPI + 0x400)
 #define AT_MADT	      (LAYOUT_ACPI + 0x800)
 #define AT_SSDT	      (LAYOUT_ACPI + 0x1000)
@@ -186,6 +187,17 @@ struct acpi_facs {
 } PACKED;
 _Static_assert(sizeof(struct acpi_facs) == 64, "ACPI: Firmware ACPI Control Structure");
 
+struct acpi_mcfg {
+	struct acpi_header header;
+	uint64_t reserved0;
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus;
+	uint8_t last_bus;
+	uint32_t reserved1;
+} PACKED;
+_Static_assert(sizeof(struct acpi_mcfg) == 60, "PCI Firmware Specification: MCFG, one entry");
+
 struct madt_lapic {
 	uint8_t type;
 	uint8_t length;
@@ -349,6 +361,13 @@ static bool write_madt(struct guest_memory *memory, unsigned cpus)
 	return write_table(memory, AT_MADT, &madt);
 }
 
+static bool write_mcfg(struct guest_memory *memory)
+{
+	struct acpi_mcfg mcfg = {.header = header("MCFG", 1, sizeof(mcfg)), .base = LAYOUT_ECAM};
+
+	return write_table(memory, AT_MCFG, &mcfg);
+}
+
 static bool write_ssdt(struct guest_memory *memory, unsigned cpus)
 {
 	struct {
@@ -363,7 +382,7 @@ static bool write_ssdt(struct guest_memory *memory, unsigned cpus)
 
 static bool write_roots(struct guest_memory *memory)
 {
-	static const uint32_t tables[] = {AT_FADT, AT_MADT, AT_SSDT};
+	static const uint32_t tables[] = {AT_FADT, AT_MADT, AT_SSDT, AT_MCFG};
 	struct {
 		struct acpi_header header;
 		uint32_t entry[ARRAY_SIZE(tables)];
@@ -397,7 +416,7 @@ _Static_assert(sizeof(struct acpi_header) + AML_PROCESSORS_MAX(PC_CPUS_MAX) <= A
 static bool write_acpi(struct guest_memory *memory, unsigned cpus)
 {
 	return write_roots(memory) && write_fadt(memory) && write_madt(memory, cpus) &&
-	       write_ssdt(memory, cpus) &&
+	       write_ssdt(memory, cpus) && write_mcfg(memory) &&
 	       guest_memory_write(memory, AT_DSDT, dsdt_aml, sizeof(dsdt_aml));
 }
 

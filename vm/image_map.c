@@ -16,7 +16,7 @@ static void add(struct image_map *map, uint64_t start, uint64_t end, enum image_
 		return;
 	}
 	if (map->count == IMAGE_MAP_MAX)
-		return; /* there is one entry for each extent and four more */
+		return; /* there is one entry for each extent and five more */
 	map->entry[map->count++] = (struct image_map_entry){start, end - start, type};
 }
 
@@ -38,7 +38,9 @@ void image_map(struct image_map *map, const struct guest_memory *memory)
 	add(map, LAYOUT_EBDA, LAYOUT_LOW_END, MAP_RESERVED);
 	add(map, LAYOUT_ACPI, LAYOUT_ACPI_END, MAP_ACPI);
 	add(map, LAYOUT_ACPI_END, LAYOUT_FIRMWARE_END, MAP_RESERVED);
-	add_ram(map, memory, LAYOUT_KERNEL, UINT64_MAX);
+	add_ram(map, memory, LAYOUT_KERNEL, GUEST_LOW_MAX);
+	add(map, LAYOUT_ECAM, LAYOUT_ECAM_END, MAP_RESERVED);
+	add_ram(map, memory, GUEST_HIGH_BASE, UINT64_MAX);
 }
 
 uint64_t image_ram_end(const struct guest_memory *memory)

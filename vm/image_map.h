@@ -16,7 +16,7 @@ enum image_map_type {
 	MAP_ACPI = 3,
 };
 
-#define IMAGE_MAP_MAX (GUEST_EXTENTS_MAX + 4)
+#define IMAGE_MAP_MAX (GUEST_EXTENTS_MAX + 5)
 
 struct image_map_entry {
 	uint64_t gpa;

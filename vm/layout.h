@@ -24,6 +24,10 @@
 #define LAYOUT_FIRMWARE_END 0x100000
 #define LAYOUT_KERNEL	    0x100000 /* loaders use RAM from here for images and initrds */
 
+/* PCI configuration registers of bus 0 in memory. */
+#define LAYOUT_ECAM	0xB0000000
+#define LAYOUT_ECAM_END 0xB0100000
+
 /* E820: the tables that the guest may reclaim, and what it must leave alone. */
 #define LAYOUT_ACPI	LAYOUT_FIRMWARE
 #define LAYOUT_ACPI_END 0xF0000

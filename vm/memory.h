@@ -13,8 +13,11 @@
 
 #include "lib/bits.h"
 
-/* RAM above this size continues at 4 GiB: the gap holds the PCI hole, IOAPIC, local APIC, ROM. */
-#define GUEST_LOW_MAX	  0xC0000000ULL
+/*
+ * RAM above this size continues at 4 GiB: the gap holds PCI's registers and hole, IOAPIC, local
+ * APIC, ROM. A power of two, as one MTRR covers the gap.
+ */
+#define GUEST_LOW_MAX	  0x80000000ULL
 #define GUEST_HIGH_BASE	  0x100000000ULL
 #define GUEST_EXTENTS_MAX 16
 

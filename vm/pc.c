@@ -8,13 +8,17 @@
 
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "vm/layout.h"
 
-#define ISA_IRQS	    16
-#define IRQ_CASCADE	    2
-#define IRQ_KBD		    1
-#define IRQ_AUX		    12
-#define HZ_MAX		    BIT(33)
-#define LINT0		    0
+#define ISA_IRQS    16
+#define IRQ_CASCADE 2
+#define IRQ_KBD	    1
+#define IRQ_AUX	    12
+#define HZ_MAX	    BIT(33)
+#define LINT0	    0
+/* Level-triggered ISA interrupts above 7: the SCI and those that PCI shares. */
+#define ELCR_AFTER_FIRMWARE \
+	(1U << (PC_IRQ_SCI - 8) | 1U << (VPIIX_IRQ_AB - 8) | 1U << (VPIIX_IRQ_CD - 8))
 
 #define MSI_ADDRESS_TOP	    0xFEEU
 #define MSI_ADDRESS_HINT    BIT(3)
@@ -413,7 +417,8 @@ static bool add_ports(struct pc *pc)
 		{0x70, 0x71, 1, vrtc_read, vrtc_write, &pc->rtc},
 		{0x3F8, 0x3FF, 1, vuart_read, vuart_write, &pc->com1},
 		{0xB2, 0xB3, 1, vacpi_smi_read, vacpi_smi_write, &pc->acpi},
-		{0x400, 0x40F, 4, vacpi_read, vacpi_write, &pc->acpi},
+		{VACPI_PM_BASE, VACPI_PM_BASE + VACPI_PM_PORTS - 1, 4, vacpi_read, vacpi_write,
+		 &pc->acpi},
 		{0x80, 0x80, 1, vport_read, vport_write, &pc->port},
 		{0xE9, 0xE9, 1, vport_read, vport_write, &pc->port},
 		{0xF4, 0xF7, 4, vport_read, vport_write, &pc->port},
@@ -431,9 +436,11 @@ static bool add_maps(struct pc *pc)
 {
 	const struct mmio_region ioapic = {VIOAPIC_BASE, VIOAPIC_SIZE, vioapic_read, vioapic_write,
 					   &pc->ioapic};
+	const struct mmio_region ecam = {LAYOUT_ECAM, VPCI_ECAM_SIZE, vpci_ecam_read,
+					 vpci_ecam_write, &pc->pci};
 
 	bus_init(&pc->bus);
-	return add_ports(pc) && bus_add_mmio(&pc->bus, &ioapic);
+	return add_ports(pc) && bus_add_mmio(&pc->bus, &ioapic) && bus_add_mmio(&pc->bus, &ecam);
 }
 
 /* --- Power-up --- */
@@ -443,6 +450,13 @@ static void reset_machine(void *ctx)
 	struct pc *pc = ctx;
 
 	pc->ops->reset(pc->ctx);
+}
+
+static void pm_moved(void *ctx, uint16_t base)
+{
+	struct pc *pc = ctx;
+
+	bus_move_ports(&pc->bus, vacpi_read, &pc->acpi, base);
 }
 
 static void init_lapics(struct pc *pc, const struct pc_config *config)
@@ -471,6 +485,7 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	uint64_t hz = config->hz, now = config->now;
 	const struct vuart_backend console = {pc->ops->console_tx, pc->ops->console_room, pc->ctx};
 	const struct vport_ops port = {pc->ops->debug_tx, pc->ops->debug_exit, pc->ctx};
+	const struct vpiix_ops piix = {set_irq, pm_moved, pc};
 	const struct vacpi_ops acpi = {pc->ops->power_off, pc->ops->reset, pc->ctx};
 
 	vpic_init(&pc->pic, (struct line){.set = set_intr, .ctx = pc});
@@ -484,8 +499,10 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 		    pc);
 	vacpi_init(&pc->acpi, hz, &acpi, pc_irq_line(pc, PC_IRQ_SCI), now);
 	/* The MADT and the MP table say that the SCI is level triggered: so must the 8259 be. */
-	vpic_elcr_write(&pc->pic, VPIC_ELCR_PORT + PC_IRQ_SCI / 8, 1, BIT(PC_IRQ_SCI % 8), now);
+	if (!config->firmware)
+		vpic_elcr_write(&pc->pic, VPIC_ELCR_PORT + 1, 1, ELCR_AFTER_FIRMWARE, now);
 	vpci_init(&pc->pci);
+	vpiix_init(&pc->piix, &pc->pci, config->firmware ? 0 : VACPI_PM_BASE, &piix);
 	vport_init(&pc->port, &port);
 	vvga_init(&pc->vga, hz);
 }
@@ -501,5 +518,9 @@ bool pc_init(struct pc *pc, const struct pc_config *config)
 	pc->ctx = config->ctx;
 	init_lapics(pc, config);
 	init_board(pc, config);
-	return add_maps(pc);
+	if (!add_maps(pc))
+		return false;
+	if (config->firmware)
+		pm_moved(pc, 0);
+	return true;
 }

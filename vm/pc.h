@@ -25,6 +25,7 @@
 #include "devices/vlapic.h"
 #include "devices/vpci.h"
 #include "devices/vpic.h"
+#include "devices/vpiix.h"
 #include "devices/vpit.h"
 #include "devices/vport.h"
 #include "devices/vrtc.h"
@@ -74,6 +75,7 @@ struct pc_config {
 	uint64_t ram_high; /* and above */
 	unsigned cpus;	   /* 1 .. PC_CPUS_MAX; vCPU 0 is the bootstrap processor */
 	uint8_t physical_bits;
+	bool firmware;			 /* its own will set up the chipset */
 	uint8_t *apic_page[PC_CPUS_MAX]; /* one 4 KiB page for each vCPU; stay the caller's */
 	const struct pc_ops *ops;
 	void *ctx;
@@ -107,6 +109,7 @@ struct pc {
 	struct vi8042 i8042;
 	struct vacpi acpi;
 	struct vpci pci;
+	struct vpiix piix;
 	struct vport port;
 	struct vvga vga;
 	struct vioapic ioapic;

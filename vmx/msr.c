@@ -379,7 +379,9 @@ void msr_reset(struct vmx_vcpu *v)
 		vcpu->mtrr_fixed[i] = 0x0606060606060606ULL;
 	/* As firmware sets it: the hole below 4 GiB, for devices, is uncached. */
 	vcpu->mtrr_variable[0] = GUEST_LOW_MAX | MEMORY_UC;
-	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 30)) | MTRR_VALID;
+	vcpu->mtrr_variable[1] = (BITS(cpuid_physical_bits(&vcpu->vm->cpuid) - 1, 0) &
+				  ~(GUEST_HIGH_BASE - GUEST_LOW_MAX - 1)) |
+				 MTRR_VALID;
 }
 
 /*

@@ -69,10 +69,13 @@ static void test_pci(void)
 		outl(PCI_ADDRESS, PCI_ENABLE | device << 11);
 		found += inl(PCI_DATA) != ALL_ONES;
 	}
-	guest_check_equal(found, 0, "the bus is empty");
+	guest_check_equal(found, 2, "two devices are on the bus");
 	outl(PCI_ADDRESS, PCI_ENABLE);
 	outl(PCI_DATA, 0);
-	guest_check_equal(inw(PCI_DATA + 2), 0xFFFF, "a word of it");
+	guest_check_equal(inl(PCI_DATA), 0x12378086, "the first is the host bridge");
+	guest_check_equal(inw(PCI_DATA + 2), 0x1237, "a word of it");
+	guest_check_equal(inb(PCI_DATA + 1), 0x80, "a byte of it");
+	guest_check_equal(*(volatile uint32_t *)0xB0009000, 0x70108086, "IDE, read from memory");
 	outl(PCI_ADDRESS, 0);
 	guest_check_equal(inl(PCI_DATA), ALL_ONES, "nor is there anything without enable");
 }

@@ -96,13 +96,16 @@ static void test_map(void **state)
 
 	(void)state;
 	image_map(&map, &memory);
-	assert_int_equal(map.count, 7);
+	assert_int_equal(map.count, 8);
 	/* Extents that touch are one piece of RAM, others are not. */
 	assert_int_equal(map.entry[4].gpa, MIB);
 	assert_int_equal(map.entry[4].size, 7 * MIB);
 	assert_int_equal(map.entry[5].gpa, 10 * MIB);
-	assert_int_equal(map.entry[6].gpa, GUEST_HIGH_BASE);
-	assert_int_equal(map.entry[6].type, MAP_RAM);
+	assert_int_equal(map.entry[6].gpa, 0xB0000000); /* PCI's registers */
+	assert_int_equal(map.entry[6].size, MIB);
+	assert_int_equal(map.entry[6].type, MAP_RESERVED);
+	assert_int_equal(map.entry[7].gpa, GUEST_HIGH_BASE);
+	assert_int_equal(map.entry[7].type, MAP_RAM);
 	for (unsigned i = 1; i < map.count; i++)
 		assert_true(map.entry[i - 1].gpa + map.entry[i - 1].size <= map.entry[i].gpa);
 	assert_int_equal(image_ram_end(&memory), 8 * MIB);
@@ -118,8 +121,8 @@ static void test_map_full(void **state)
 		memory.extent[i] = (struct guest_extent){i * 2 * MIB, MIB, NULL};
 	memory.extent[0].size = MIB + 4096;
 	image_map(&map, &memory);
-	assert_int_equal(map.count, GUEST_EXTENTS_MAX + 4);
-	assert_int_equal(map.entry[map.count - 1].gpa, 30 * MIB);
+	assert_int_equal(map.count, GUEST_EXTENTS_MAX + 5);
+	assert_int_equal(map.entry[map.count - 2].gpa, 30 * MIB);
 }
 
 static void test_ram_end(void **state)

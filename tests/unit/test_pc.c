@@ -479,7 +479,7 @@ static void test_console_has_back_pressure_and_input(void **state)
 	assert_int_equal(in(0x3F8, 0), 'k');
 }
 
-static void test_pci_is_empty_and_cf9_is_apart(void **state)
+static void test_pci_is_there_and_cf9_is_apart(void **state)
 {
 	(void)state;
 	start(1);
@@ -489,8 +489,30 @@ static void test_pci_is_empty_and_cf9_is_apart(void **state)
 	assert_int_equal(in(0xCF9, 0), 0x02);
 	assert_int_equal(pc_port_read(&pc, 0xCF8, 4, 0), 0x80FFFFFC);
 	pc_port_write(&pc, 0xCF8, 4, 0x80000000, 0);
-	assert_int_equal(pc_port_read(&pc, 0xCFC, 4, 0), 0xFFFFFFFF);
-	assert_int_equal(pc_port_read(&pc, 0xCFE, 2, 0), 0xFFFF);
+	assert_int_equal(pc_port_read(&pc, 0xCFC, 4, 0), 0x12378086);
+	assert_int_equal(pc_port_read(&pc, 0xCFE, 2, 0), 0x1237);
+	assert_int_equal(pc_port_read(&pc, 0xCFD, 1, 0), 0x80);
+	assert_int_equal(pc_mmio_read(&pc, 0, 0xB0008000, 4, 0), 0x70008086);
+}
+
+/* The ACPI block follows its base register; a firmware of the guest's own finds it nowhere. */
+static void test_power_management_moves(void **state)
+{
+	(void)state;
+	start(1);
+	pc_mmio_write(&pc, 0, 0xB000B040, 2, 0x601, 0);
+	assert_int_equal(pc_port_read(&pc, 0x404, 2, 0), 0xFFFF);
+	pc_port_write(&pc, 0x602, 2, 0x100, 0);
+	assert_int_equal(pc_port_read(&pc, 0x602, 2, 0), 0x100);
+	pc_mmio_write(&pc, 0, 0xB000B080, 1, 0, 0);
+	assert_int_equal(pc_port_read(&pc, 0x602, 2, 0), 0xFFFF);
+	assert_int_equal(pc_port_read(&pc, 0x2, 2, 0), 0xFFFF);
+	pc_mmio_write(&pc, 0, 0xB000B080, 1, 1, 0);
+	pc_mmio_write(&pc, 0, 0xB000B040, 2, 0x41, 0); /* the PIT keeps its ports */
+	out(0x43, 0x90, 0), out(0x42, 0x77, 0);
+	assert_int_equal(pc_port_read(&pc, 0x44, 2, 0), 0);
+	pc_mmio_write(&pc, 0, 0xB000B040, 2, 0x601, 0);
+	assert_int_equal(pc_port_read(&pc, 0x602, 2, 0), 0x100);
 }
 
 static void test_unclaimed_ports_read_all_ones(void **state)
@@ -666,7 +688,8 @@ int main(void)
 		cmocka_unit_test(test_local_apic_page_is_each_vcpus_own),
 		cmocka_unit_test(test_ways_out),
 		cmocka_unit_test(test_console_has_back_pressure_and_input),
-		cmocka_unit_test(test_pci_is_empty_and_cf9_is_apart),
+		cmocka_unit_test(test_pci_is_there_and_cf9_is_apart),
+		cmocka_unit_test(test_power_management_moves),
 		cmocka_unit_test(test_unclaimed_ports_read_all_ones),
 		cmocka_unit_test(test_next_event_is_the_least),
 		cmocka_unit_test(test_configuration_is_checked),

@@ -291,11 +291,11 @@ static void test_high_memory(void **state)
 	(void)state;
 	give(ARENA);
 	before = frames_total(&frames);
-	config.memory = 3 * GIB + MEMORY;
+	config.memory = 2 * GIB + MEMORY;
 	create();
-	assert_int_equal(guest_memory_low(&vm.memory), 3 * GIB);
+	assert_int_equal(guest_memory_low(&vm.memory), 2 * GIB);
 	assert_int_equal(guest_memory_high(&vm.memory), MEMORY);
-	assert_false(vm_populate(&vm, 3 * GIB));
+	assert_false(vm_populate(&vm, 2 * GIB));
 	assert_false(vm_populate(&vm, 4 * GIB - 1));
 	assert_true(vm_populate(&vm, 4 * GIB + 123));
 	assert_true(ept_translate(&vm.ept, 4 * GIB, &page));
