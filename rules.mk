@@ -71,6 +71,7 @@ SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86
 	vmx/dump.c vmx/govern.c vmx/life.c vmx/audit_run.c vmx/exit_task.c vmx/vmcs.c lib/format.c \
 	lib/parse.c lib/log.c lib/mtrr.c vm/vm.c vmx/vmx_vcpu.c devices/vrtc.c devices/vi8042.c devices/vpci.c devices/vvga.c \
 	devices/vpiix.c devices/vata*.c devices/vfwcfg.c vm/disk.c))
+SMALL_C += $(wildcard devices/vps2.c vm/keys.c vm/screen*.c devices/vhpet.c)
 
 .PHONY: all unit iso test-files check objects
 all: $(B)/socle.elf

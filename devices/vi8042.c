@@ -2,9 +2,8 @@
 /*
  * 8042 keyboard controller.
  *
- * The controller answers each command at once. A byte sent to either port's device finds nobody:
- * the transmission times out, which the controller reports by FEH in the output buffer with the
- * time-out flag, and a driver's probe ends there.
+ * The controller answers each command at once, and over what a device has sent. A device sends
+ * while its interface is enabled and the output buffer is empty.
  * IBM PS/2 Hardware Interface Technical Reference, 'Keyboard and Auxiliary Device Controller'.
  */
 #include "devices/vi8042.h"
@@ -17,7 +16,6 @@
 #define STATUS_COMMAND	    0x08
 #define STATUS_UNLOCKED	    0x10
 #define STATUS_AUX_FULL	    0x20
-#define STATUS_TIMEOUT	    0x40
 
 #define MODE_IRQ1	    0x01
 #define MODE_IRQ12	    0x02
@@ -58,15 +56,17 @@
 #define ANSWER_NO_PASSWORD  0xF1
 #define ANSWER_SELF_TEST_OK 0x55
 #define ANSWER_INTERFACE_OK 0x00
-#define ANSWER_RESEND	    0xFE
 #define INPUT_PORT	    0x80 /* keyboard not locked */
 #define TEST_INPUTS	    0x03 /* both clock lines are high */
+
+#define BREAK_PREFIX	    0xF0
+#define BREAK_BIT	    0x80
+#define BYTES_PER_S	    1000
 
 #define PORT92_RESET	    0x01
 #define PORT92_A20	    0x02
 
-/* Where an answer seems to come from; the time-out flag goes with it. */
-enum source { FROM_KBD, FROM_AUX, KBD_TIMED_OUT, AUX_TIMED_OUT };
+enum source { FROM_KBD, FROM_AUX };
 
 static bool irq1_level(const struct vi8042 *v)
 {
@@ -87,14 +87,72 @@ static void update(struct vi8042 *v)
 
 static void answer(struct vi8042 *v, uint8_t byte, enum source source)
 {
-	bool aux = source == FROM_AUX || source == AUX_TIMED_OUT;
-	bool timeout = source == KBD_TIMED_OUT || source == AUX_TIMED_OUT;
-
 	v->output = byte;
-	v->status &= ~(STATUS_AUX_FULL | STATUS_TIMEOUT) & 0xFF;
-	v->status |=
-		STATUS_OUTPUT_FULL | (aux ? STATUS_AUX_FULL : 0) | (timeout ? STATUS_TIMEOUT : 0);
+	v->status &= ~STATUS_AUX_FULL & 0xFF;
+	v->status |= STATUS_OUTPUT_FULL | (source == FROM_AUX ? STATUS_AUX_FULL : 0);
 }
+
+/* --- The devices --- */
+
+static bool kbd_sends(const struct vi8042 *v)
+{
+	return vps2_waiting(&v->kbd) && !(v->ram[0] & MODE_KBD_DISABLED);
+}
+
+static bool mouse_sends(const struct vi8042 *v)
+{
+	return vps2_waiting(&v->mouse) && !(v->ram[0] & MODE_AUX_DISABLED);
+}
+
+/* The next byte starts on its way, unless one is. */
+static void schedule(struct vi8042 *v, uint64_t now)
+{
+	if ((v->status & STATUS_OUTPUT_FULL) || (!kbd_sends(v) && !mouse_sends(v)))
+		v->next = UINT64_MAX;
+	else if (v->next == UINT64_MAX)
+		v->next = now + v->hz / BYTES_PER_S;
+}
+
+/* A byte of the keyboard's. Translation makes one of a break prefix and the code after it. */
+static void receive(struct vi8042 *v, uint8_t byte)
+{
+	if (v->ram[0] & MODE_TRANSLATE) {
+		if (byte == BREAK_PREFIX) {
+			v->broken = true;
+			return;
+		}
+		byte = vps2_translate(byte) | (v->broken ? BREAK_BIT : 0);
+		v->broken = false;
+	}
+	answer(v, byte, FROM_KBD);
+}
+
+void vi8042_advance(struct vi8042 *v, uint64_t now)
+{
+	if (now < v->next)
+		return;
+	v->next = UINT64_MAX;
+	if (kbd_sends(v))
+		receive(v, vps2_read(&v->kbd));
+	else if (mouse_sends(v))
+		answer(v, vps2_read(&v->mouse), FROM_AUX);
+	update(v);
+	schedule(v, now);
+}
+
+void vi8042_key(struct vi8042 *v, uint8_t key, bool down, uint64_t now)
+{
+	vps2_key(&v->kbd, key, down);
+	schedule(v, now);
+}
+
+bool vi8042_wants_key(const struct vi8042 *v)
+{
+	return vps2_idle(&v->kbd) && !(v->ram[0] & MODE_KBD_DISABLED) &&
+	       !(v->status & STATUS_OUTPUT_FULL);
+}
+
+/* --- The controller --- */
 
 static uint8_t read_output_port(const struct vi8042 *v)
 {
@@ -170,7 +228,8 @@ static void write_data(struct vi8042 *v, uint8_t value)
 	switch (command) {
 	case 0:
 		v->ram[0] &= ~MODE_KBD_DISABLED & 0xFF; /* sending enables the interface */
-		answer(v, ANSWER_RESEND, KBD_TIMED_OUT);
+		v->broken = false;
+		vps2_write(&v->kbd, value);
 		break;
 	case CMD_LOAD_PASSWORD: /* there is no password; its bytes end with a zero */
 		v->command = value ? CMD_LOAD_PASSWORD : 0;
@@ -180,7 +239,7 @@ static void write_data(struct vi8042 *v, uint8_t value)
 	case CMD_WRITE_AUX_BUF: answer(v, value, FROM_AUX); break;
 	case CMD_WRITE_AUX:
 		v->ram[0] &= ~MODE_AUX_DISABLED & 0xFF;
-		answer(v, ANSWER_RESEND, AUX_TIMED_OUT);
+		vps2_write(&v->mouse, value);
 		break;
 	default: write_ram(v, command & CMD_OPERAND, value);
 	}
@@ -190,11 +249,13 @@ uint32_t vi8042_read(void *vi8042, uint16_t port, unsigned size, uint64_t now)
 {
 	struct vi8042 *v = vi8042;
 
-	(void)size, (void)now;
+	(void)size;
+	vi8042_advance(v, now);
 	if (port == VI8042_COMMAND_PORT)
 		return v->status;
-	v->status &= ~(STATUS_OUTPUT_FULL | STATUS_AUX_FULL | STATUS_TIMEOUT) & 0xFF;
+	v->status &= ~(STATUS_OUTPUT_FULL | STATUS_AUX_FULL) & 0xFF;
 	update(v);
+	schedule(v, now);
 	return v->output;
 }
 
@@ -202,12 +263,14 @@ void vi8042_write(void *vi8042, uint16_t port, unsigned size, uint32_t value, ui
 {
 	struct vi8042 *v = vi8042;
 
-	(void)size, (void)now;
+	(void)size;
+	vi8042_advance(v, now);
 	if (port == VI8042_COMMAND_PORT)
 		write_command(v, (uint8_t)value);
 	else
 		write_data(v, (uint8_t)value);
 	update(v);
+	schedule(v, now);
 }
 
 uint32_t vi8042_port92_read(void *vi8042, uint16_t port, unsigned size, uint64_t now)
@@ -229,10 +292,14 @@ void vi8042_port92_write(void *vi8042, uint16_t port, unsigned size, uint32_t va
 		v->reset(v->ctx);
 }
 
-void vi8042_init(struct vi8042 *v, struct line irq1, struct line irq12, void (*reset)(void *ctx),
-		 void *ctx)
+void vi8042_init(struct vi8042 *v, uint64_t hz, struct line irq1, struct line irq12,
+		 void (*reset)(void *ctx), void *ctx)
 {
 	memset(v, 0, sizeof(*v));
+	v->hz = hz;
+	v->next = UINT64_MAX;
+	vps2_init(&v->kbd, false);
+	vps2_init(&v->mouse, true);
 	v->irq1 = irq1;
 	v->irq12 = irq12;
 	v->reset = reset;
@@ -240,5 +307,5 @@ void vi8042_init(struct vi8042 *v, struct line irq1, struct line irq12, void (*r
 	v->output_port = OUTPUT_NO_RESET | OUTPUT_A20;
 	v->port92 = PORT92_A20;
 	v->status = STATUS_UNLOCKED;
-	write_ram(v, 0, MODE_SYSTEM | MODE_KBD_DISABLED | MODE_AUX_DISABLED | MODE_TRANSLATE);
+	write_ram(v, 0, MODE_IRQ1 | MODE_SYSTEM | MODE_AUX_DISABLED | MODE_TRANSLATE);
 }

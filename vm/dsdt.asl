@@ -110,6 +110,24 @@ DefinitionBlock ("", "DSDT", 2, "SOCLE ", "SOCLEPC ", 1)
 			})
 		}
 
+		Device (KBD)
+		{
+			Name (_HID, EisaId ("PNP0303"))
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, 0x0060, 0x0060, 0x01, 0x01)
+				IO (Decode16, 0x0064, 0x0064, 0x01, 0x01)
+				IRQNoFlags () {1}
+			})
+		}
+
+		Device (MOUS)
+		{
+			Name (_HID, EisaId ("PNP0F13"))
+			Name (_CRS, ResourceTemplate () {
+				IRQNoFlags () {12}
+			})
+		}
+
 		Device (SPKR)
 		{
 			Name (_HID, EisaId ("PNP0800"))

@@ -166,7 +166,8 @@ _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI: Fixed ACPI Description Ta
 #define FADT_C2_NONE	     101  /* beyond the 100 us that a C2 may take */
 #define FADT_C3_NONE	     1001 /* the same for C3 */
 #define FADT_CENTURY	     0x32
-#define FADT_BOOT_LEGACY     BIT(0) /* devices on ISA; bit 1 clear: no 8042 to be probed */
+#define FADT_BOOT_LEGACY     BIT(0) /* devices on ISA */
+#define FADT_BOOT_8042	     BIT(1)
 #define FADT_WBINVD	     BIT(0)
 #define FADT_C1		     BIT(2)
 #define FADT_NO_SLEEP_BUTTON BIT(5) /* bit 4 clear: the power button is in PM1 */
@@ -321,7 +322,7 @@ static bool write_fadt(struct guest_memory *memory)
 		.c2_latency = FADT_C2_NONE,
 		.c3_latency = FADT_C3_NONE,
 		.century = FADT_CENTURY,
-		.boot_flags = FADT_BOOT_LEGACY,
+		.boot_flags = FADT_BOOT_LEGACY | FADT_BOOT_8042,
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_RTC_WAKE |
 			 FADT_TIMER_32BIT | FADT_RESET,
 		.reset = io_register(VACPI_RESET_PORT, 1, ACCESS_BYTE),

@@ -325,6 +325,7 @@ void pc_advance(struct pc *pc, uint64_t now)
 	vpit_advance(&pc->pit, now);
 	vrtc_advance(&pc->rtc, now);
 	vuart_advance(&pc->com1, now);
+	vi8042_advance(&pc->i8042, now);
 	vacpi_advance(&pc->acpi, now);
 	spin_unlock(&pc->lock);
 }
@@ -334,6 +335,7 @@ uint64_t pc_next_event(const struct pc *pc)
 	uint64_t next = MIN(vpit_next_event(&pc->pit), vrtc_next_event(&pc->rtc));
 
 	next = MIN(next, vuart_next_event(&pc->com1));
+	next = MIN(next, vi8042_next_event(&pc->i8042));
 	return MIN(next, vacpi_next_event(&pc->acpi));
 }
 
@@ -495,8 +497,8 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	vrtc_init(&pc->rtc, hz, config->epoch, pc_irq_line(pc, PC_IRQ_RTC), now);
 	vrtc_set_memory(&pc->rtc, config->ram_low, config->ram_high);
 	vuart_init(&pc->com1, hz, &console, pc_irq_line(pc, PC_IRQ_COM1));
-	vi8042_init(&pc->i8042, pc_irq_line(pc, IRQ_KBD), pc_irq_line(pc, IRQ_AUX), reset_machine,
-		    pc);
+	vi8042_init(&pc->i8042, hz, pc_irq_line(pc, IRQ_KBD), pc_irq_line(pc, IRQ_AUX),
+		    reset_machine, pc);
 	vacpi_init(&pc->acpi, hz, &acpi, pc_irq_line(pc, PC_IRQ_SCI), now);
 	/* The MADT and the MP table say that the SCI is level triggered: so must the 8259 be. */
 	if (!config->firmware)

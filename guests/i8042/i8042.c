@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keyboard controller with nothing attached, its interrupts, the A20 gate, and port 92H. What
+ * The keyboard controller, its keyboard and mouse, interrupts, the A20 gate, and port 92H. What
  * resets the machine is in guests/ends.
  */
 #include "guests/lib/clock.h"
@@ -16,7 +16,6 @@
 #define STATUS_SYSTEM  0x04
 #define STATUS_COMMAND 0x08
 #define STATUS_AUX     0x20
-#define STATUS_TIMEOUT 0x40
 
 #define READ_MODE      0x20
 #define WRITE_MODE     0x60
@@ -40,6 +39,10 @@
 #define MODE_AUX_OFF   0x20
 #define MODE_TEST      0x65
 #define RESEND	       0xFE
+#define ACK	       0xFA
+#define RESET	       0xFF
+#define IDENTIFY       0xF2
+#define TEST_PASSED    0xAA
 #define OUTPUT_A20     0x02
 
 #define IRQ_KBD	       1
@@ -105,20 +108,35 @@ static void test_commands(void)
 	guest_check(true, "pulsing no line does nothing");
 }
 
-static void test_nobody(void)
+/* What a device says next; -1 when it says nothing. */
+static int device(uint8_t from)
 {
-	uint8_t status;
+	for (unsigned i = 0; i < 50; i++) {
+		uint8_t status = inb(COMMAND);
 
-	outb(DATA, 0xED);
-	status = inb(COMMAND);
-	guest_check_equal(status & (STATUS_OUTPUT | STATUS_AUX | STATUS_TIMEOUT),
-			  STATUS_OUTPUT | STATUS_TIMEOUT, "a keyboard that is not there times out");
-	guest_check_equal(inb(DATA), RESEND, "with FEH");
-	tell(WRITE_AUX, 0xF4);
-	status = inb(COMMAND);
-	guest_check_equal(status & (STATUS_OUTPUT | STATUS_AUX | STATUS_TIMEOUT),
-			  STATUS_OUTPUT | STATUS_AUX | STATUS_TIMEOUT, "so does a mouse");
-	guest_check_equal(inb(DATA), RESEND, "with FEH as well");
+		if (status & STATUS_OUTPUT)
+			return (status & STATUS_AUX) == from ? inb(DATA) : -1;
+		clock_wait(100);
+	}
+	return -1;
+}
+
+static void test_devices(void)
+{
+	outb(DATA, RESET);
+	guest_check_equal((uint32_t)device(0), ACK, "the keyboard takes a reset");
+	guest_check_equal((uint32_t)device(0), TEST_PASSED, "and passes its test");
+	outb(DATA, IDENTIFY);
+	guest_check_equal((uint32_t)device(0), ACK, "it takes the question who it is");
+	guest_check_equal((uint32_t)device(0), 0xAB, "it is a keyboard");
+	guest_check_equal((uint32_t)device(0), 0x41, "of 101 keys, translated");
+	guest_check_equal((uint32_t)device(0), (uint32_t)-1, "and no more");
+	outb(DATA, 0x01);
+	guest_check_equal((uint32_t)device(0), RESEND, "an unknown command is to be sent again");
+	tell(WRITE_AUX, RESET);
+	guest_check_equal((uint32_t)device(STATUS_AUX), ACK, "the mouse takes a reset");
+	guest_check_equal((uint32_t)device(STATUS_AUX), TEST_PASSED, "and passes its test");
+	guest_check_equal((uint32_t)device(STATUS_AUX), 0, "it is a mouse");
 }
 
 static void test_interrupts(void)
@@ -162,7 +180,7 @@ unsigned main(uintptr_t info)
 	pic_start(PIC_8086);
 	pic_set_mask(IRQ_ONLY(IRQ_KBD) & IRQ_ONLY(IRQ_AUX));
 	test_commands();
-	test_nobody();
+	test_devices();
 	test_interrupts();
 	test_a20();
 	return guest_failures();

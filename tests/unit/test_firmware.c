@@ -126,7 +126,7 @@ static void test_fadt(void **state)
 	assert_int_equal(get(fadt + 92, 1), 0);
 	assert_int_equal(get(fadt + 108, 1), 0x32);
 	/* Flags: offset 112; the reset register's address structure: 116. */
-	assert_int_equal(get(fadt + 109, 2), 0x0001);
+	assert_int_equal(get(fadt + 109, 2), 0x0003);
 	assert_int_equal(get(fadt + 112, 4), 1 | 1U << 2 | 1U << 5 | 1U << 6 | 1U << 8 | 1U << 10);
 	assert_int_equal(get(fadt + 116, 4), 0x01000801);
 	assert_int_equal(get(fadt + 120, 8), 0xCF9);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The 8042 with nothing attached, and port 92H. */
+/* The 8042 with a keyboard and a mouse, and port 92H. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,6 +11,9 @@
 static struct vi8042 kbc;
 static bool irq1, irq12;
 static unsigned resets;
+static uint64_t now;
+
+#define HZ 1000000ULL
 
 static void on_line(void *ctx, unsigned pin, bool level)
 {
@@ -26,29 +29,29 @@ static void on_reset(void *ctx)
 
 static void start(void)
 {
-	irq1 = irq12 = false, resets = 0;
-	vi8042_init(&kbc, (struct line){on_line, &irq1, 1}, (struct line){on_line, &irq12, 12},
+	irq1 = irq12 = false, resets = 0, now = 0;
+	vi8042_init(&kbc, HZ, (struct line){on_line, &irq1, 1}, (struct line){on_line, &irq12, 12},
 		    on_reset, NULL);
 }
 
 static void command(uint8_t value)
 {
-	vi8042_write(&kbc, 0x64, 1, value, 0);
+	vi8042_write(&kbc, 0x64, 1, value, now);
 }
 
 static void data(uint8_t value)
 {
-	vi8042_write(&kbc, 0x60, 1, value, 0);
+	vi8042_write(&kbc, 0x60, 1, value, now);
 }
 
 static uint8_t status(void)
 {
-	return (uint8_t)vi8042_read(&kbc, 0x64, 1, 0);
+	return (uint8_t)vi8042_read(&kbc, 0x64, 1, now);
 }
 
 static uint8_t get(void)
 {
-	return (uint8_t)vi8042_read(&kbc, 0x60, 1, 0);
+	return (uint8_t)vi8042_read(&kbc, 0x60, 1, now);
 }
 
 static uint8_t ask(uint8_t value)
@@ -92,6 +95,7 @@ static void test_command_byte_and_ram(void **state)
 	assert_int_equal(ask(0x3F), 0x99);
 	command(0xA5), data('x'), data(0);
 	data(0xF4); /* the password ended: this goes to the keyboard */
+	now += HZ / 1000;
 	assert_true(status() & 0x01);
 }
 
@@ -99,6 +103,7 @@ static void test_interrupts(void **state)
 {
 	(void)state;
 	start();
+	command(0x60), data(0x00);
 	command(0xD2), data(0x1C);
 	assert_false(irq1);
 	assert_int_equal(get(), 0x1C);
@@ -115,17 +120,73 @@ static void test_interrupts(void **state)
 	assert_false(status() & 0x21);
 }
 
-static void test_devices_time_out(void **state)
+/* The next byte of a device, with all of its time. */
+static int next_byte(void)
+{
+	now += HZ / 1000;
+	return status() & 0x01 ? get() : -1;
+}
+
+static void test_devices_answer(void **state)
 {
 	(void)state;
 	start();
 	data(0xFF);
-	assert_int_equal(status() & 0x61, 0x41);
-	assert_int_equal(get(), 0xFE);
-	assert_int_equal(status() & 0x61, 0);
-	command(0xD4), data(0xF2);
-	assert_int_equal(status() & 0x61, 0x61);
-	assert_int_equal(get(), 0xFE);
+	assert_false(status() & 0x01); /* it takes its time */
+	now += HZ / 1000;
+	assert_int_equal(status() & 0x61, 0x01);
+	assert_int_equal(get(), 0xFA);
+	assert_int_equal(get(), 0xFA); /* the same, until the next is there */
+	assert_int_equal(next_byte(), 0xAA);
+	assert_int_equal(next_byte(), -1);
+	data(0xF2);
+	assert_int_equal(next_byte(), 0xFA);
+	assert_int_equal(next_byte(), 0xAB);
+	assert_int_equal(next_byte(), 0x41); /* 83H, translated */
+	command(0xD4), data(0xFF);
+	now += HZ / 1000;
+	assert_int_equal(status() & 0x61, 0x21);
+	assert_int_equal(get(), 0xFA);
+	assert_int_equal(next_byte(), 0xAA);
+	assert_int_equal(next_byte(), 0x00);
+	assert_int_equal(vi8042_next_event(&kbc), UINT64_MAX);
+}
+
+static void test_keys(void **state)
+{
+	(void)state;
+	start();
+	/* As firmware leaves it: with translation, and with IRQ1. */
+	assert_true(vi8042_wants_key(&kbc));
+	vi8042_key(&kbc, 0x1E, true, now);
+	vi8042_key(&kbc, 0x1E, false, now);
+	assert_false(vi8042_wants_key(&kbc));
+	assert_int_equal(vi8042_next_event(&kbc), HZ / 1000);
+	assert_false(irq1);
+	now = HZ / 1000;
+	vi8042_advance(&kbc, now);
+	assert_true(irq1);
+	assert_int_equal(get(), 0x1E);
+	assert_false(irq1);
+	now += 2 * HZ / 1000; /* F0H and the code are two bytes on the wire */
+	vi8042_advance(&kbc, now - HZ / 1000);
+	vi8042_advance(&kbc, now);
+	assert_true(irq1);
+	assert_int_equal(get(), 0x9E);
+	/* A disabled interface holds keys back. */
+	command(0xAD);
+	assert_false(vi8042_wants_key(&kbc));
+	vi8042_key(&kbc, 0xC8, true, now);
+	assert_int_equal(next_byte(), -1);
+	command(0xAE);
+	assert_int_equal(next_byte(), 0xE0);
+	assert_int_equal(next_byte(), 0x48);
+	/* Without translation the codes are set 2's. */
+	command(0x60), data(0x05);
+	vi8042_key(&kbc, 0xC8, false, now);
+	assert_int_equal(next_byte(), 0xE0);
+	assert_int_equal(next_byte(), 0xF0);
+	assert_int_equal(next_byte(), 0x75);
 }
 
 static void test_resets(void **state)
@@ -168,9 +229,13 @@ static void test_any_traffic_is_survived(void **state)
 	for (unsigned i = 0; i < 200000; i++) {
 		seed = seed * 1664525 + 1013904223;
 		if (seed & 0x10000)
-			vi8042_write(&kbc, seed & 0x20000 ? 0x64 : 0x60, 1, seed >> 24, 0);
+			vi8042_write(&kbc, seed & 0x20000 ? 0x64 : 0x60, 1, seed >> 24, now);
 		else
-			vi8042_read(&kbc, seed & 0x20000 ? 0x64 : 0x60, 1, 0);
+			vi8042_read(&kbc, seed & 0x20000 ? 0x64 : 0x60, 1, now);
+		vi8042_key(&kbc, (uint8_t)(seed >> 20), seed & 0x80000, now);
+		vi8042_wants_key(&kbc);
+		now += seed >> 18 & 0x7FF;
+		vi8042_advance(&kbc, now);
 	}
 }
 
@@ -180,15 +245,14 @@ static void test_answers_do_not_disturb_the_rest(void **state)
 	start();
 	command(0x60), data(0x57);
 	command(0xD4), data(0xF4);
-	assert_int_equal(get(), 0xFE);
+	assert_int_equal(next_byte(), 0xFA);
 	assert_int_equal(ask(0x20), 0x57); /* sending to the mouse enables its interface only */
 	command(0xA7);
-	command(0xD4), data(0xF4), get();
+	command(0xD4), data(0xF4), next_byte();
 	assert_int_equal(ask(0x20), 0x57);
 	data(0xF4);
-	assert_true(status() & 0x40);
+	assert_int_equal(next_byte(), 0xFA);
 	assert_int_equal(ask(0x20), 0x47);
-	assert_false(status() & 0x40);
 	command(0xD3), data(1);
 	command(0xD2), data(2);
 	assert_int_equal(status() & 0x21, 0x01); /* the later one stays */
@@ -228,7 +292,8 @@ int main(void)
 		cmocka_unit_test(test_commands_with_answers),
 		cmocka_unit_test(test_command_byte_and_ram),
 		cmocka_unit_test(test_interrupts),
-		cmocka_unit_test(test_devices_time_out),
+		cmocka_unit_test(test_devices_answer),
+		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_resets),
 		cmocka_unit_test(test_a20_is_remembered),
 		cmocka_unit_test(test_any_traffic_is_survived),
