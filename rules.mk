@@ -67,7 +67,7 @@ $(call keep,plain,$(PLAIN_O))
 # What runs at the start, at an end, or for a person: there a small image counts, not speed.
 SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86_64/*.c \
 	vm/monitor*.c vm/mux*.c vm/lineedit.c vm/inspect*.c vm/json.c vm/outbuf.c vm/config.c \
-	vm/load_*.c vm/image*.c vm/firmware.c vm/aml.c vm/audit.c vmx/caps.c vmx/controls.c \
+	vm/load_*.c vm/elf.c vm/image*.c vm/firmware.c vm/aml.c vm/audit.c vmx/caps.c vmx/controls.c \
 	vmx/dump.c vmx/govern.c vmx/life.c vmx/audit_run.c vmx/exit_task.c vmx/vmcs.c lib/format.c \
 	lib/parse.c lib/log.c lib/mtrr.c vm/vm.c vmx/vmx_vcpu.c devices/vrtc.c devices/vi8042.c devices/vpci.c devices/vvga.c \
 	devices/vpiix.c devices/vata*.c devices/vfwcfg.c vm/disk.c))

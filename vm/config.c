@@ -194,13 +194,42 @@ static void set_depends(struct vm_config *vm, struct text value, const struct li
 
 static void set_boot(struct vm_config *vm, struct text value, const struct limits *limits)
 {
+	static const char *const names[] = {
+		[CONFIG_BOOT_LINUX] = "linux",		 [CONFIG_BOOT_MULTIBOOT] = "multiboot",
+		[CONFIG_BOOT_MULTIBOOT2] = "multiboot2", [CONFIG_BOOT_PVH] = "pvh",
+		[CONFIG_BOOT_FLAT16] = "flat16",	 [CONFIG_BOOT_FLAT32] = "flat32",
+		[CONFIG_BOOT_FLAT64] = "flat64",
+	};
+
 	(void)limits;
-	if (text_equals(value, "linux"))
-		vm->boot = CONFIG_BOOT_LINUX;
-	else if (text_equals(value, "multiboot"))
-		vm->boot = CONFIG_BOOT_MULTIBOOT;
-	else
-		REFUSE(vm, "boot=%s: want linux or multiboot", text_show(value).text);
+	for (unsigned i = CONFIG_BOOT_LINUX; i < ARRAY_SIZE(names); i++) {
+		if (!text_equals(value, names[i]))
+			continue;
+		vm->boot = (enum config_boot)i;
+		return;
+	}
+	REFUSE(vm, "boot=%s: want linux, multiboot, multiboot2, pvh, flat16, flat32 or flat64",
+	       text_show(value).text);
+}
+
+/* Address 0 is never right: vectors and BIOS data are there. */
+static void set_address(struct vm_config *vm, const char *key, struct text value, uint64_t *address)
+{
+	if (!text_size(value, address) || !*address || *address > UINT32_MAX)
+		REFUSE(vm, "%s=%s: want an address below 4G, such as 0x100000", key,
+		       text_show(value).text);
+}
+
+static void set_load(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_address(vm, "load", value, &vm->load);
+}
+
+static void set_entry(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_address(vm, "entry", value, &vm->entry);
 }
 
 static const struct key keys[] = {
@@ -209,11 +238,13 @@ static const struct key keys[] = {
 	{"weight", set_weight},	      {"cap", set_cap},
 	{"autostart", set_autostart}, {"depends", set_depends},
 	{"timeout", set_timeout},     {"on-crash", set_on_crash},
-	{"restarts", set_restarts},
+	{"restarts", set_restarts},   {"load", set_load},
+	{"entry", set_entry},
 };
 
-#define KEYS                                                                           \
-	"memory, cpus, boot, pin, weight, cap, autostart, depends, timeout, on-crash " \
+#define KEYS                                                                               \
+	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
+	"on-crash "                                                                        \
 	"or restarts"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
@@ -401,6 +432,9 @@ static void check_vm(struct vm_config *vm, const struct limits *limits)
 		       "memory: the default of %lluM is more than this machine has; want "
 		       "memory=%lluM or less",
 		       CONFIG_MEMORY_DEFAULT / MIB, (unsigned long long)(limits->memory / MIB));
+	if ((vm->load || vm->entry) && vm->boot < CONFIG_BOOT_FLAT16)
+		REFUSE(vm, "%s: belongs to flat images; want boot=flat16, flat32 or flat64",
+		       vm->load ? "load" : "entry");
 	if (vm->cap > 100 * vm->cpus)
 		REFUSE(vm, "cap=%u%%: more than %u CPU%s can use; want %u%% or less", vm->cap,
 		       vm->cpus, vm->cpus > 1 ? "s" : "", 100 * vm->cpus);

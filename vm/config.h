@@ -49,6 +49,11 @@ enum config_boot {
 	CONFIG_BOOT_AUTO, /* recognised by content */
 	CONFIG_BOOT_LINUX,
 	CONFIG_BOOT_MULTIBOOT,
+	CONFIG_BOOT_MULTIBOOT2,
+	CONFIG_BOOT_PVH,
+	CONFIG_BOOT_FLAT16, /* a flat image, entered in this mode */
+	CONFIG_BOOT_FLAT32,
+	CONFIG_BOOT_FLAT64,
 };
 
 /* What becomes of a VM that ended by its own fault. */
@@ -66,6 +71,8 @@ struct vm_config {
 	unsigned cpus;
 	unsigned timeout; /* seconds without progress that make a HANG; 0: never */
 	enum config_boot boot;
+	uint64_t load;	 /* gpa, of a flat image; 0: where its mode has it */
+	uint64_t entry;	 /* gpa; 0: its first byte */
 	uint64_t pin;	 /* mask of the cores that it may use; 0: all */
 	unsigned weight; /* its share of the cores against the other VMs' */
 	unsigned cap;	 /* percent of one core, at most 100 * cpus; 0: none */

@@ -3,80 +3,53 @@
 #include "vm/image.h"
 
 #include "lib/bits.h"
-#include "lib/string.h"
+#include "vm/load_flat.h"
 #include "vm/load_linux.h"
 #include "vm/load_multiboot.h"
+#include "vm/load_multiboot2.h"
+#include "vm/load_pvh.h"
 
-#define MULTIBOOT2_MAGIC  0xE85250D6u
-#define MULTIBOOT2_SEARCH 32768
-#define ELF_MAGIC	  0x464C457Fu
+/* In the order in which they are tried; those without `lacks` only where boot= names them. */
+static const struct format {
+	enum config_boot boot;
+	const char *(*lacks)(const struct config_file *file);
+	bool (*load)(const struct vm_config *config, struct guest_memory *memory, uint64_t rsdp,
+		     struct vcpu_start *start, struct error *error);
+} formats[] = {
+	{CONFIG_BOOT_LINUX, linux_lacks, linux_load},
+	{CONFIG_BOOT_MULTIBOOT, multiboot_lacks, multiboot_load},
+	{CONFIG_BOOT_MULTIBOOT2, multiboot2_lacks, multiboot2_load},
+	{CONFIG_BOOT_PVH, pvh_lacks, pvh_load},
+	{CONFIG_BOOT_FLAT16, NULL, flat_load},
+	{CONFIG_BOOT_FLAT32, NULL, flat_load},
+	{CONFIG_BOOT_FLAT64, NULL, flat_load},
+};
 
-static uint32_t word_at(const uint8_t *data, uint64_t offset)
+enum config_boot image_recognise(const struct config_file *file, struct error *error)
 {
-	uint32_t word;
+	const char *lack[4];
 
-	memcpy(&word, data + offset, sizeof(word));
-	return word;
-}
-
-/* Multiboot2 specification 2.0, 'The layout of Multiboot2 header': four words that sum to 0. */
-static bool is_multiboot2(const uint8_t *data, uint64_t size)
-{
-	for (uint64_t at = 0; range_within(at, 16, MIN(size, MULTIBOOT2_SEARCH)); at += 8)
-		if (word_at(data, at) == MULTIBOOT2_MAGIC &&
-		    word_at(data, at) + word_at(data, at + 4) + word_at(data, at + 8) +
-				    word_at(data, at + 12) ==
-			    0)
-			return true;
-	return false;
-}
-
-enum image_kind image_recognise(const uint8_t *data, uint64_t size)
-{
-	if (linux_recognise(data, size))
-		return IMAGE_LINUX;
-	if (multiboot_recognise(data, size))
-		return IMAGE_MULTIBOOT;
-	if (is_multiboot2(data, size))
-		return IMAGE_MULTIBOOT2;
-	if (size >= sizeof(uint32_t) && word_at(data, 0) == ELF_MAGIC)
-		return IMAGE_ELF;
-	return IMAGE_UNKNOWN;
-}
-
-static bool refuse(enum image_kind kind, struct error *error)
-{
-	switch (kind) {
-	case IMAGE_MULTIBOOT2:
-		return error_set(error, "kernel: has a Multiboot2 header only; want a bzImage or a "
-					"Multiboot 1 header");
-	case IMAGE_ELF:
-		return error_set(error, "kernel: an ELF file without a Multiboot header in its "
-					"first 8192 bytes; want a bzImage or a Multiboot kernel");
-	default:
-		return error_set(error, "kernel: the file is no kernel that is known; want a "
-					"bzImage or a Multiboot kernel");
+	for (unsigned i = 0; i < ARRAY_SIZE(lack); i++) {
+		lack[i] = formats[i].lacks(file);
+		if (!lack[i])
+			return formats[i].boot;
 	}
+	error_set(error,
+		  "kernel: no known format. Linux: lacks %s; Multiboot 1: %s; Multiboot 2: %s; "
+		  "PVH: %s; want one of these, or boot=flat32",
+		  lack[0], lack[1], lack[2], lack[3]);
+	return CONFIG_BOOT_AUTO;
 }
 
 bool image_load(const struct vm_config *config, struct guest_memory *memory, uint64_t rsdp,
 		struct vcpu_start *start, struct error *error)
 {
-	static const enum image_kind wanted[] = {
-		[CONFIG_BOOT_AUTO] = IMAGE_UNKNOWN,
-		[CONFIG_BOOT_LINUX] = IMAGE_LINUX,
-		[CONFIG_BOOT_MULTIBOOT] = IMAGE_MULTIBOOT,
-	};
-	enum image_kind kind = wanted[config->boot];
-	const struct config_file *file = &config->kernel;
+	enum config_boot boot = config->boot;
 
-	if (kind == IMAGE_UNKNOWN)
-		kind = image_recognise(file->data, file->size);
-	if (kind == IMAGE_LINUX && !linux_recognise(file->data, file->size))
-		return error_set(error, "boot=linux: the kernel is no bzImage");
-	if (kind == IMAGE_LINUX)
-		return linux_load(config, memory, rsdp, start, error);
-	if (kind == IMAGE_MULTIBOOT)
-		return multiboot_load(config, memory, start, error);
-	return refuse(kind, error);
+	if (boot == CONFIG_BOOT_AUTO)
+		boot = image_recognise(&config->kernel, error);
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
+		if (formats[i].boot == boot)
+			return formats[i].load(config, memory, rsdp, start, error);
+	return false;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's kernel: recognised by content, loaded into its RAM, made ready to start.
- *
- * Sources: Linux Documentation 'The Linux/x86 Boot Protocol'; 'Multiboot Specification version
- * 0.6.96'; 'Tool Interface Standard ELF Specification 1.2'.
+ * A guest's kernel: recognised by content, loaded into its RAM, made ready to start. Each format's
+ * loader is in vm/load_*.[ch].
  */
 #ifndef VM_IMAGE_H
 #define VM_IMAGE_H
@@ -16,15 +14,11 @@
 #include "vm/memory.h"
 #include "vm/vcpu_start.h"
 
-enum image_kind {
-	IMAGE_UNKNOWN,
-	IMAGE_LINUX,	  /* bzImage */
-	IMAGE_MULTIBOOT,  /* Multiboot 1 header in the first 8 KiB */
-	IMAGE_MULTIBOOT2, /* recognised to be named in the error */
-	IMAGE_ELF,	  /* the same: an ELF file without a Multiboot header */
-};
-
-enum image_kind image_recognise(const uint8_t *data, uint64_t size);
+/*
+ * The first format whose marks `file` bears; CONFIG_BOOT_AUTO for none, and `error` then says which
+ * were tried and what each lacked.
+ */
+enum config_boot image_recognise(const struct config_file *file, struct error *error);
 
 /*
  * Loads config's kernel, initrd and modules into `memory` (zeroed, config->memory bytes) and

@@ -7,8 +7,9 @@
 #include "lib/x86.h"
 #include "vm/layout.h"
 
-#define FLAT_LIMIT 0xFFFFFFFFu
-#define TSS_LIMIT  0x67
+#define FLAT_LIMIT     0xFFFFFFFFu
+#define TSS_LIMIT      0x67
+#define REAL_IDT_LIMIT 0x3FF /* 256 vectors of 4 bytes */
 
 /* Segment descriptors: base 0, limit 4 GiB, present, accessed. */
 #define DESCRIPTOR_CODE64 0x00AF9B000000FFFFULL
@@ -99,4 +100,22 @@ bool start_long64(struct vcpu_start *start, struct guest_memory *memory, uint64_
 	start->cr4 = CR4_PAE;
 	start->efer = EFER_LME | EFER_LMA;
 	return true;
+}
+
+void start_real16(struct vcpu_start *start, uint64_t rip)
+{
+	struct start_segment *code = &start->segment[SEGMENT_CS];
+
+	set_flat(start, rip & 0xFFFF, RIGHTS_CODE16);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		start->segment[i] =
+			(struct start_segment){.limit = 0xFFFF, .rights = RIGHTS_DATA16};
+	code->rights = RIGHTS_CODE16;
+	code->base = rip & ~UINT64_C(0xFFFF);
+	code->selector = (uint16_t)(code->base >> 4);
+	start->gpr[4] = LAYOUT_GDT;
+	start->mode = START_REAL16;
+	start->cr0 = CR0_ET;
+	start->gdtr = (struct start_table){0};
+	start->idtr.limit = REAL_IDT_LIMIT;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPU states in which boot protocols hand over: flat 32-bit protected mode and 64-bit mode
- * with an identity map, with the tables that these need in guest memory.
+ * The CPU states in which boot protocols hand over: real mode, flat 32-bit protected mode and
+ * 64-bit mode with an identity map, with the tables that these need in guest memory.
  *
  * Sources: SDM volume 3, chapters 'Protected-Mode Memory Management', 'Paging'; Linux
  * Documentation 'The Linux/x86 Boot Protocol', '64-bit Boot Protocol'.
@@ -27,5 +27,8 @@ bool start_protected32(struct vcpu_start *start, struct guest_memory *memory, ui
 		       struct error *error);
 bool start_long64(struct vcpu_start *start, struct guest_memory *memory, uint64_t rip,
 		  struct error *error);
+
+/* Real mode at `rip`, below 1 MiB: CS in whole 64 KiB, the others 0, a stack under LAYOUT_GDT. */
+void start_real16(struct vcpu_start *start, uint64_t rip);
 
 #endif

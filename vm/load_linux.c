@@ -126,15 +126,15 @@ struct kernel {
 	bool has_64;
 };
 
-bool linux_recognise(const uint8_t *data, uint64_t size)
+const char *linux_lacks(const struct config_file *file)
 {
 	struct setup_header header = {0};
 	uint64_t known = offsetof(struct setup_header, version);
 
-	if (size < HEADER_OFFSET + known)
-		return false;
-	memcpy(&header, data + HEADER_OFFSET, known);
-	return header.boot_flag == BOOT_FLAG && header.magic == HEADER_MAGIC;
+	if (file->size >= HEADER_OFFSET + known)
+		memcpy(&header, file->data + HEADER_OFFSET, known);
+	return header.boot_flag == BOOT_FLAG && header.magic == HEADER_MAGIC ? NULL
+									     : "'HdrS' at 0x202";
 }
 
 /* The header ends where its jump lands; what this kernel's version does not have stays zero. */
@@ -143,6 +143,8 @@ static bool read_header(struct kernel *kernel, const struct config_file *file, s
 	uint64_t magic = offsetof(struct setup_header, magic), length;
 
 	memset(kernel, 0, sizeof(*kernel));
+	if (linux_lacks(file))
+		return error_set(error, "boot=linux: the kernel is no bzImage");
 	if (file->size < SECTOR * 2)
 		return error_set(error,
 				 "kernel: truncated bzImage: %llu bytes end before its header does",

@@ -15,8 +15,8 @@
 #include "vm/memory.h"
 #include "vm/vcpu_start.h"
 
-/* True when the setup header's signature is there. */
-bool linux_recognise(const uint8_t *data, uint64_t size);
+/* What `file` lacks to be a bzImage, in words; NULL for one. */
+const char *linux_lacks(const struct config_file *file);
 
 /* As image_load(). */
 bool linux_load(const struct vm_config *config, struct guest_memory *memory, uint64_t rsdp,

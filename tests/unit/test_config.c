@@ -142,13 +142,18 @@ static void test_numbers(void **state)
 	refused("kernel bad timeout=0", "timeout=0", "want seconds, from 1 to 86400");
 	refused("kernel bad timeout=5s", "timeout=5s", "1 to 86400");
 	refused("kernel bad timeout=86401", "timeout=86401", "1 to 86400");
-	refused("kernel bad boot=pvh", "boot=pvh", "linux or multiboot");
+	refused("kernel bad boot=grub", "boot=grub", "linux, multiboot, multiboot2, pvh, flat16");
+	refused("kernel bad load=0x1000", "load: belongs to flat", "boot=flat16");
+	refused("kernel bad boot=pvh entry=1M", "entry: belongs to flat", "boot=flat16");
+	refused("kernel bad boot=flat32 load=0", "load=0", "below 4G");
+	refused("kernel bad boot=flat32 load=4G", "load=4G", "below 4G");
+	refused("kernel bad boot=flat32 entry=x", "entry=x", "such as 0x100000");
 }
 
 static void test_keys(void **state)
 {
 	(void)state;
-	refused("kernel bad memroy=4M", "'memroy'", "memory, cpus, boot, pin, ");
+	refused("kernel bad memroy=4M", "'memroy'", "memory, cpus, boot, load, entry, pin, ");
 	refused("kernel bad memory=4M memory=8M", "memory", "once");
 	refused("kernel bad quiet", "'quiet'", "' -- '");
 	refused("kernel bad =4M", "unknown key ''", "memory");

@@ -129,7 +129,8 @@ static void test_state(void **state)
 	struct fixture *f = *state;
 	const struct vcpu_start *s = &f->start;
 
-	assert_int_equal(image_recognise(f->image, FILE_SIZE), IMAGE_MULTIBOOT);
+	f->config.kernel = (struct config_file){.data = f->image, .size = FILE_SIZE};
+	assert_null(multiboot_lacks(&f->config.kernel));
 	assert_true(load(f));
 	assert_int_equal(s->mode, START_PROTECTED32);
 	assert_int_equal(s->rip, 0x100010);
@@ -162,11 +163,17 @@ static void test_info(void **state)
 	uint64_t map, end;
 
 	assert_true(load(f));
-	assert_int_equal(get(info, 0, 4), 0x245);
+	assert_int_equal(get(info, 0, 4), 0x1245);
 	assert_int_equal(get(info, 4, 4), 639);
 	assert_int_equal(get(info, 8, 4), 3072);
 	assert_string_equal((char *)f->ram + get(info, 16, 4), "one two");
-	assert_string_equal((char *)f->ram + get(info, 64, 4), "Socle");
+	/* Xen looks for "GRUB " and no 0 after it: then no file name comes first. */
+	assert_string_equal((char *)f->ram + get(info, 64, 4), "Socle (as GRUB 2)");
+	assert_int_equal(get(info, 88, 8), 0xB8000);
+	assert_int_equal(get(info, 96, 4), 160);
+	assert_int_equal(get(info, 100, 4), 80);
+	assert_int_equal(get(info, 104, 4), 25);
+	assert_int_equal(get(info, 108, 2), 0x0210);
 	map = get(info, 48, 4);
 	end = map + get(info, 44, 4);
 	assert_int_equal(end - map, 5 * 24);
@@ -243,13 +250,85 @@ static void test_leaves_memory(void **state)
 	put_segment(f->image, 1, 0x2000, RAM - 0x1000, 0x800, 0x1000);
 	assert_true(load(f));
 	put_segment(f->image, 1, 0x2000, RAM - 0x1000, 0x800, 0x1001);
-	refused(f, "segment 1", "0x100000 to 0x400000");
+	refused(f, "segment 1, 0x1001 bytes at 0x3ff000, leaves memory", "below 0x400000");
 	put_segment(f->image, 1, 0x2000, 0xFFFFFFFF, 0x800, 0x1000);
 	refused(f, "leaves memory", "0x400000");
-	put_segment(f->image, 1, 0x2000, 0x8000, 0x800, 0x1000);
-	refused(f, "leaves memory", "0x100000");
 	put_segment(f->image, 1, 0x2000, 0x180000, 0x800, 0xFFFFFFFF);
 	refused(f, "leaves memory", "0x400000");
+}
+
+/* Below 1 MiB a segment may lie where nothing else does. */
+static void test_low_segments(void **state)
+{
+	static const struct {
+		uint32_t start, size;
+		const char *what;
+	} bad[] = {
+		{0x400, 0x100, "real-mode vectors"},
+		{0x1000, 0x10, "the first GDT at 0x1000"},
+		{0x7FFF, 0x800, "boot information"},
+		{0x1F801, 0x800, "the command line"},
+		{0x9F401, 0x800, "video memory and ACPI"},
+		{0xB8000, 0x800, "ACPI tables at 0x9fc00"},
+		{0xFF900, 0x800, "ACPI tables"},
+	};
+	struct fixture *f = *state;
+
+	put_segment(f->image, 1, 0x2000, 0x10000, 0x800, 0x10000);
+	assert_true(load(f));
+	assert_memory_equal(f->ram + 0x10000, f->image + 0x2000, 0x800);
+	put_segment(f->image, 1, 0x2000, 0x9F400, 0x800, 0x800);
+	assert_true(load(f));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		put_segment(f->image, 1, 0x2000, bad[i].start, 0x10, bad[i].size);
+		refused(f, "segment 1", bad[i].what);
+		refused(f, "overlaps", "want it from 0x100000 on");
+	}
+}
+
+/* Physical entry points are taken as they are. */
+static void test_physical_entry(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f->image, 24, 0x180020, 4);
+	assert_true(load(f));
+	assert_int_equal(f->start.rip, 0x180020);
+}
+
+/* Section headers arrive with the place of what no segment holds: here 1, a string table. */
+static void test_sections(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t *info = f->ram + LAYOUT_BOOT_PARAMS;
+	uint64_t at;
+
+	memset(f->image + 0x2800, 0, 120);
+	put(f->image, 32, 0x2800, 4);
+	put(f->image, 46, 40, 2);
+	put(f->image, 48, 3, 2);
+	put(f->image, 50, 1, 2);
+	put(f->image, 0x2800 + 40 + 4, 3, 4);
+	put(f->image, 0x2800 + 40 + 16, 0x2900, 4);
+	put(f->image, 0x2800 + 40 + 20, 0x80, 4);
+	put(f->image, 0x2800 + 80 + 12, 0x100000, 4); /* allocated: it has its place */
+	put(f->image, 0x2800 + 80 + 20, 0x80, 4);
+	assert_true(load(f));
+	assert_int_equal(get(info, 0, 4), 0x1265);
+	assert_int_equal(get(info, 28, 4), 3);
+	assert_int_equal(get(info, 32, 4), 40);
+	assert_int_equal(get(info, 40, 4), 1);
+	at = get(info, 36, 4);
+	assert_true(at >= 0x181800);
+	assert_int_equal(get(f->ram, at + 80 + 12, 4), 0x100000);
+	at = get(f->ram, at + 40 + 12, 4);
+	assert_true(at >= 0x181800);
+	assert_memory_equal(f->ram + at, f->image + 0x2900, 0x80);
+	put(f->image, 0x2800 + 40 + 20, 0x8000000, 4); /* what is not in the file stays out */
+	assert_true(load(f));
+	put(f->image, 32, 0x2FFF, 4);
+	assert_true(load(f));
+	assert_int_equal(get(info, 0, 4), 0x1245);
 }
 
 static void test_bad_segments(void **state)
@@ -296,7 +375,7 @@ static void test_truncated(void **state)
 	f->size = 40;
 	refused(f, "truncated", "40 bytes");
 	f->size = 4;
-	refused(f, "kernel", "ELF");
+	refused(f, "kernel", "lacks");
 }
 
 /* The sum that makes a header a header; and where it may be. */
@@ -305,16 +384,17 @@ static void test_header(void **state)
 	struct fixture *f = *state;
 
 	put(f->image, HEADER + 8, 0, 4);
-	refused(f, "ELF", "Multiboot header");
+	refused(f, "Multiboot 1", "header");
 	memset(f->image + HEADER, 0, 12);
 	put(f->image, 8192 - 12, 0x1BADB002, 4);
 	put(f->image, 8192 - 8, 0, 4);
 	put(f->image, 8192 - 4, 0u - 0x1BADB002, 4);
-	assert_true(multiboot_recognise(f->image, f->size));
+	f->config.kernel = (struct config_file){.data = f->image, .size = f->size};
+	assert_null(multiboot_lacks(&f->config.kernel));
 	memmove(f->image + 8192 - 8, f->image + 8192 - 12, 12);
-	assert_false(multiboot_recognise(f->image, f->size));
-	put_header(f->image, 4);
-	refused(f, "flags 0x4", "memory information");
+	assert_non_null(multiboot_lacks(&f->config.kernel));
+	put_header(f->image, 8);
+	refused(f, "flags 0x8", "memory information");
 	put_header(f->image, 0x8003);
 	refused(f, "flags 0x8003", "memory information");
 }
@@ -326,8 +406,8 @@ static void test_other_elf(void **state)
 	put(f->image, 18, 40, 2);
 	refused(f, "machine 40", "x86");
 	put(f->image, 18, 3, 2);
-	put(f->image, 16, 3, 2);
-	refused(f, "ELF type 3", "executable");
+	put(f->image, 16, 1, 2);
+	refused(f, "ELF type 1", "executable");
 	put(f->image, 16, 2, 2);
 	put(f->image, 42, 31, 2);
 	refused(f, "program headers of 31", "32");
@@ -338,7 +418,22 @@ static void test_other_elf(void **state)
 	refused(f, "no ELF", "Multiboot");
 	put_header(f->image, 3);
 	memset(f->image + HEADER, 0, 12);
-	refused(f, "kernel", "bzImage or a Multiboot");
+	refused(f, "kernel", "no known format");
+}
+
+/* Text or graphics may be asked for; what there is is told anyway. */
+static void test_video(void **state)
+{
+	struct fixture *f = *state;
+
+	put_header(f->image, 4);
+	for (unsigned type = 0; type < 2; type++) {
+		put(f->image, HEADER + 32, type, 4);
+		assert_true(load(f));
+		assert_int_equal(f->ram[LAYOUT_BOOT_PARAMS + 109], 2);
+	}
+	put(f->image, HEADER + 32, 2, 4);
+	refused(f, "video mode type 2", "1 for text");
 }
 
 static void test_elf64(void **state)
@@ -443,7 +538,8 @@ int main(void)
 		TEST(test_leaves_memory), TEST(test_bad_segments), TEST(test_too_many_segments),
 		TEST(test_truncated),	  TEST(test_header),	   TEST(test_other_elf),
 		TEST(test_elf64),	  TEST(test_addresses),	   TEST(test_initrd),
-		TEST(test_noise),
+		TEST(test_noise),	  TEST(test_low_segments), TEST(test_physical_entry),
+		TEST(test_sections),	  TEST(test_video),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
 NAME_RULE = "1 to 31 letters, digits, '_' or '-', first a letter or digit"
 RESERVED = "socle"
 
-BOOT_PROTOCOLS = ("linux", "multiboot")
+FLAT = ("flat16", "flat32", "flat64")
+BOOT_PROTOCOLS = ("linux", "multiboot", "multiboot2", "pvh", *FLAT)
 ON_CRASH = ("stop", "restart", "pause")
 
 
@@ -71,6 +72,13 @@ def _memory(value):
     return value
 
 
+def _address(value):
+    """Such as 0x100000 or 1M; where it may lie, the loader knows."""
+    if not re.fullmatch(r"0x[0-9a-f]{1,8}|[0-9]{1,9}[KMG]?", value):
+        raise ValueError(f"'{value}' is no good; want an address such as 0x100000 or 1M")
+    return value
+
+
 def _one_of(value, words):
     if value not in words:
         raise ValueError(f"'{value}' is no good; want one of {', '.join(words)}")
@@ -110,6 +118,8 @@ SETTINGS = {
     "memory": _memory,
     "cpus": lambda v: _number(v, 1, CPUS_MAX, "a number of virtual CPUs"),
     "boot": lambda v: _one_of(v, BOOT_PROTOCOLS),
+    "load": _address,
+    "entry": _address,
     "pin": _pin,
     "weight": lambda v: _number(v, 1, WEIGHT_MAX, "a weight"),
     "cap": _cap,
@@ -158,6 +168,12 @@ class _Reader(ini.Reader):
             raise self.bad(f"'{settings['cap']}' is more than its CPUs can use; want {most}% or "
                            "less")
 
+    def check_flat(self, section, settings):
+        for key in ("load", "entry"):
+            if key in settings and settings.get("boot") not in FLAT:
+                self.at(section, key)
+                raise self.bad(f"belongs to flat images; want boot = {', '.join(FLAT)}")
+
     def check_depends(self, sections, machines):
         """Each dependency is in the same entry of the menu, and none leads back to its VM."""
         depends = {machine.name: machine.modules[0].keys.get("depends") for machine in machines}
@@ -184,6 +200,7 @@ class _Reader(ini.Reader):
             raise self.bad("has no kernel; want kernel = FILE")
         settings = {key: keys[key][0] for key in SETTINGS if key in keys}
         self.check_cap(section, settings)
+        self.check_flat(section, settings)
         machine = Machine(name)
         machine.modules.append(
             Module("kernel", keys["kernel"][0], keys.get("cmdline", [""])[0], settings))
