@@ -90,8 +90,8 @@ struct sched {
 	unsigned cores;
 	unsigned ready;			   /* how many are in the list */
 	struct sched_entity *first, *last; /* the list: who waits longest comes first */
-	uint64_t idle;			   /* mask: cores where nothing runs and nothing is handed */
-	uint64_t told;			   /* mask: busy cores that shall pick and have not yet */
+	uint64_t idle; /* mask: cores where nothing runs and nothing is handed */
+	uint64_t told; /* mask: busy cores that shall pick and have not yet */
 
 	/* Ticks, all from hz: see sched_init. */
 	uint64_t slice, slice_alone, slice_short, run_min, near, period, starving, forget;
