@@ -182,20 +182,24 @@ static void test_zero_page(void **state)
 
 static void test_e820(void **state)
 {
-	static const uint64_t want[][3] = {{0, 0x9FC00, 1},	      {0x9FC00, 0x400, 2},
-					   {0xE0000, 0x10000, 3},     {0xF0000, 0x10000, 2},
-					   {0x100000, 0xBFF00000, 1}, {0x100000000, 0x40000000, 1}};
+	static const uint64_t want[][3] = {{0, 0x9FC00, 1},
+					   {0x9FC00, 0x400, 2},
+					   {0xE0000, 0x10000, 3},
+					   {0xF0000, 0x10000, 2},
+					   {0x100000, 0x7FF00000, 1},
+					   {0xB0000000, 0x100000, 2},
+					   {0x100000000, 0x40000000, 1}};
 	struct fixture *f = *state;
 	const uint8_t *page = f->ram + LAYOUT_BOOT_PARAMS;
 	uint8_t *more = malloc(1);
 
 	/* Extents of which only the first is really there: nothing else is written. */
-	f->memory.extent[1] = (struct guest_extent){RAM, 0xC0000000 - RAM, more};
+	f->memory.extent[1] = (struct guest_extent){RAM, 0x80000000 - RAM, more};
 	f->memory.extent[2] = (struct guest_extent){0x100000000, 0x40000000, more};
 	f->memory.extents = 3;
 	assert_true(load(f));
-	assert_int_equal(get(page, 0x1E8, 1), 6);
-	for (unsigned i = 0; i < 6; i++) {
+	assert_int_equal(get(page, 0x1E8, 1), 7);
+	for (unsigned i = 0; i < 7; i++) {
 		assert_int_equal(get(page, 0x2D0 + 20 * i, 8), want[i][0]);
 		assert_int_equal(get(page, 0x2D0 + 20 * i + 8, 8), want[i][1]);
 		assert_int_equal(get(page, 0x2D0 + 20 * i + 16, 4), want[i][2]);

@@ -176,14 +176,16 @@ static void test_info(void **state)
 	assert_int_equal(get(info, 108, 2), 0x0210);
 	map = get(info, 48, 4);
 	end = map + get(info, 44, 4);
-	assert_int_equal(end - map, 5 * 24);
+	assert_int_equal(end - map, 6 * 24);
 	assert_int_equal(get(f->ram, map, 4), 20);
 	assert_int_equal(get(f->ram, map + 4, 8), 0);
 	assert_int_equal(get(f->ram, map + 12, 8), 0x9FC00);
 	assert_int_equal(get(f->ram, map + 20, 4), 1);
-	assert_int_equal(get(f->ram, end - 20, 8), 0x100000);
-	assert_int_equal(get(f->ram, end - 12, 8), RAM - 0x100000);
-	assert_int_equal(get(f->ram, end - 4, 4), 1);
+	assert_int_equal(get(f->ram, end - 44, 8), 0x100000);
+	assert_int_equal(get(f->ram, end - 36, 8), RAM - 0x100000);
+	assert_int_equal(get(f->ram, end - 28, 4), 1);
+	assert_int_equal(get(f->ram, end - 20, 8), 0xB0000000);
+	assert_int_equal(get(f->ram, end - 4, 4), 2);
 }
 
 static void test_modules(void **state)

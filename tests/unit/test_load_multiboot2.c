@@ -201,7 +201,7 @@ static void test_info(void **state)
 	assert_int_equal(get(tag, 0, 4), 639);
 	assert_int_equal(get(tag, 4, 4), 7168);
 	tag = info(f, 6, 0, &size);
-	assert_int_equal(size, 8 + 5 * 24);
+	assert_int_equal(size, 8 + 6 * 24);
 	assert_int_equal(get(tag, 0, 4), 24);
 	assert_int_equal(get(tag, 4, 4), 0);
 	assert_int_equal(get(tag, 8 + 8, 8), 0x9FC00);

@@ -131,7 +131,7 @@ static void test_pvh(void **state)
 	assert_string_equal((char *)f->ram + get(info, 24, 8), "one two");
 	assert_int_equal(get(info, 32, 8), 0xE0000);
 	map = get(info, 40, 8);
-	assert_int_equal(get(info, 48, 4), 5);
+	assert_int_equal(get(info, 48, 4), 6);
 	assert_int_equal(get(f->ram, map + 8, 8), 0x9FC00);
 	assert_int_equal(get(f->ram, map + 16, 8), 1);
 	assert_int_equal(get(f->ram, map + 96, 8), 0x100000);
