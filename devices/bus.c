@@ -127,6 +127,22 @@ void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t valu
 		bus_port_write(bus, (uint16_t)(port + i), 1, value >> (8 * i), now);
 }
 
+bool bus_add_block(struct bus *bus, const struct port_block *block)
+{
+	if (bus->blocks == PORT_BLOCKS_MAX)
+		return false;
+	bus->block[bus->blocks++] = *block;
+	return true;
+}
+
+const struct port_block *bus_find_block(const struct bus *bus, uint16_t port)
+{
+	for (unsigned i = 0; i < bus->blocks; i++)
+		if (bus->block[i].port == port)
+			return &bus->block[i];
+	return NULL;
+}
+
 const struct mmio_region *bus_mmio_find(const struct bus *bus, uint64_t gpa)
 {
 	for (unsigned i = 0; i < bus->regions; i++)

@@ -15,6 +15,14 @@
 typedef uint32_t (*port_read_fn)(void *dev, uint16_t port, unsigned size, uint64_t now);
 typedef void (*port_write_fn)(void *dev, uint16_t port, unsigned size, uint32_t value,
 			      uint64_t now);
+/*
+ * Many accesses of `size` bytes to one port, for devices with a data port: up to `count` of them,
+ * from or to memory. Returns how many were done; after 0 the next one goes the common way.
+ */
+typedef unsigned (*port_read_block_fn)(void *dev, uint16_t port, unsigned size, void *to,
+				       unsigned count);
+typedef unsigned (*port_write_block_fn)(void *dev, uint16_t port, unsigned size, const void *from,
+					unsigned count);
 typedef uint64_t (*mmio_read_fn)(void *dev, uint64_t offset, unsigned size, uint64_t now);
 typedef void (*mmio_write_fn)(void *dev, uint64_t offset, unsigned size, uint64_t value,
 			      uint64_t now);
@@ -25,6 +33,14 @@ struct port_range {
 	uint8_t width; /* widest access that the device decodes: 1, 2 or 4 bytes */
 	port_read_fn read;
 	port_write_fn write;
+	void *dev;
+};
+
+/* A data port, which also is in a range. */
+struct port_block {
+	uint16_t port;
+	port_read_block_fn read;
+	port_write_block_fn write;
 	void *dev;
 };
 
@@ -39,13 +55,16 @@ struct mmio_region {
 /* Ports below PORT_DIRECT are found by one table look-up, the few above by a short search. */
 #define PORT_DIRECT	 0x500
 #define PORT_RANGES_MAX	 48
+#define PORT_BLOCKS_MAX	 4
 #define MMIO_REGIONS_MAX 8
 
 struct bus {
 	uint8_t direct[PORT_DIRECT]; /* index into ranges, 0 is 'nobody' */
 	unsigned ranges;	     /* used entries of range[]; range[0] is 'nobody' */
 	unsigned regions;
+	unsigned blocks;
 	struct port_range range[PORT_RANGES_MAX];
+	struct port_block block[PORT_BLOCKS_MAX];
 	struct mmio_region region[MMIO_REGIONS_MAX];
 };
 
@@ -68,6 +87,11 @@ void bus_move_ports(struct bus *bus, port_read_fn read, const void *dev, uint16_
  */
 uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size, uint64_t now);
 void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value, uint64_t now);
+
+/* False: the map is full. */
+bool bus_add_block(struct bus *bus, const struct port_block *block);
+/* NULL: this port moves one by one. */
+const struct port_block *bus_find_block(const struct bus *bus, uint16_t port);
 
 /* The region that holds gpa, or NULL. */
 const struct mmio_region *bus_mmio_find(const struct bus *bus, uint64_t gpa);

@@ -132,6 +132,13 @@ void audit_claim_vm(struct audit *audit, const struct vm *vm)
 		    name);
 	for (unsigned i = 0; i < vm->cpus; i++)
 		audit_claim(audit, (uint64_t)vm->apic_page[i], PAGE_SIZE, AUDIT_SOCLE, name);
+	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
+		for (const struct disk_chunk *c = vm->disk[i].chunk; c; c = c->next)
+			audit_claim(audit, (uint64_t)c, c->size, AUDIT_SOCLE, name);
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
+		if (vm->ata_buffer[i])
+			audit_claim(audit, (uint64_t)vm->ata_buffer[i], VATA_BUFFER, AUDIT_SOCLE,
+				    name);
 	ept_visit(&vm->ept, &visitor);
 	audit->name = NULL;
 	audit->memory = NULL;

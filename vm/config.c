@@ -5,7 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define ROLES "kernel, initrd, module or disk"
+#define ROLES "kernel, initrd, module, disk or cdrom"
 
 static const struct text nothing;
 
@@ -324,20 +324,34 @@ static void add_module(struct vm_config *vm, const struct config_file *file)
 		vm->module[vm->modules++] = *file;
 }
 
+static void add_drive(struct vm_config *vm, const struct config_file *file, const char *role,
+		      struct config_file *drives, unsigned *count)
+{
+	if (!file->size)
+		REFUSE(vm, "%s: the file is empty; want an image", role);
+	else if (vm->disks + vm->cdroms == CONFIG_DRIVES_MAX)
+		REFUSE(vm, "%s: too many; want %u drives or fewer, disks and CDs together", role,
+		       CONFIG_DRIVES_MAX);
+	else
+		drives[(*count)++] = *file;
+}
+
 static void add_disk(struct vm_config *vm, const struct config_file *file)
 {
-	(void)file;
-	REFUSE(vm, "disk: there is no disk device yet; want no disk line");
+	add_drive(vm, file, "disk", vm->disk, &vm->disks);
+}
+
+static void add_cdrom(struct vm_config *vm, const struct config_file *file)
+{
+	add_drive(vm, file, "cdrom", vm->cdrom, &vm->cdroms);
 }
 
 static const struct role {
 	const char *name;
 	void (*add)(struct vm_config *vm, const struct config_file *file);
 } roles[] = {
-	{"kernel", add_kernel},
-	{"initrd", add_initrd},
-	{"module", add_module},
-	{"disk", add_disk},
+	{"kernel", add_kernel}, {"initrd", add_initrd}, {"module", add_module},
+	{"disk", add_disk},	{"cdrom", add_cdrom},
 };
 
 static const struct role *find_role(struct text name)

@@ -4,8 +4,8 @@
  *
  *     ROLE VM [key=value...] [-- guest command line]
  *
- * ROLE is kernel, initrd, module or disk. What is wrong with one VM is kept with that VM, and
- * costs the others nothing. The text is not trusted: it may lack its NUL or hold anything.
+ * ROLE is kernel, initrd, module, disk or cdrom. What is wrong with one VM is kept with that VM,
+ * and costs the others nothing. The text is not trusted: it may lack its NUL or hold anything.
  */
 #ifndef VM_CONFIG_H
 #define VM_CONFIG_H
@@ -20,6 +20,7 @@
 #define CONFIG_VMS_MAX	      64
 #define CONFIG_NAME_MAX	      31 /* characters */
 #define CONFIG_MODULES_MAX    16 /* of one VM, beside kernel and initrd */
+#define CONFIG_DRIVES_MAX     4	 /* of one VM, disks and CDs */
 #define CONFIG_COMPLAINTS_MAX 16
 #define CONFIG_CPUS_MAX	      32
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
@@ -85,6 +86,10 @@ struct vm_config {
 	struct config_file initrd;
 	struct config_file module[CONFIG_MODULES_MAX];
 	unsigned modules;
+	struct config_file disk[CONFIG_DRIVES_MAX];
+	unsigned disks;
+	struct config_file cdrom[CONFIG_DRIVES_MAX];
+	unsigned cdroms; /* disks and these are CONFIG_DRIVES_MAX at most */
 };
 
 struct config {

@@ -405,6 +405,38 @@ static void cf8_write(void *dev, uint16_t port, unsigned size, uint32_t value, u
 		vpci_write(&pc->pci, port, size, value, now);
 }
 
+static bool add_ata(struct pc *pc)
+{
+	static const uint16_t ports[PC_ATA_CHANNELS][2] = {
+		{VATA_PRIMARY, VATA_PRIMARY_CONTROL}, {VATA_SECONDARY, VATA_SECONDARY_CONTROL}};
+
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++) {
+		const struct port_range command = {
+			.first = ports[i][0],
+			.last = ports[i][0] + VATA_PORTS - 1,
+			.width = 4,
+			.read = vata_read,
+			.write = vata_write,
+			.dev = &pc->ata[i],
+		};
+		const struct port_block data = {ports[i][0], vata_read_block, vata_write_block,
+						&pc->ata[i]};
+		const struct port_range control = {
+			.first = ports[i][1],
+			.last = ports[i][1],
+			.width = 1,
+			.read = vata_control_read,
+			.write = vata_control_write,
+			.dev = &pc->ata[i],
+		};
+
+		if (!bus_add_ports(&pc->bus, &command) || !bus_add_block(&pc->bus, &data) ||
+		    !bus_add_ports(&pc->bus, &control))
+			return false;
+	}
+	return true;
+}
+
 static bool add_ports(struct pc *pc)
 {
 	const struct port_range ranges[] = {
@@ -442,7 +474,8 @@ static bool add_maps(struct pc *pc)
 					 vpci_ecam_write, &pc->pci};
 
 	bus_init(&pc->bus);
-	return add_ports(pc) && bus_add_mmio(&pc->bus, &ioapic) && bus_add_mmio(&pc->bus, &ecam);
+	return add_ports(pc) && add_ata(pc) && bus_add_mmio(&pc->bus, &ioapic) &&
+	       bus_add_mmio(&pc->bus, &ecam);
 }
 
 /* --- Power-up --- */
@@ -482,6 +515,16 @@ static void init_lapics(struct pc *pc, const struct pc_config *config)
 	vlapic_virtual_wire(&pc->cpu[0].lapic);
 }
 
+static void init_ata(struct pc *pc, const struct pc_config *config)
+{
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
+		vata_init(&pc->ata[i], config->ata_buffer[i], pc_irq_line(pc, PC_IRQ_ATA + i));
+	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
+		if (config->drive[i].kind != VATA_NONE)
+			vata_attach(&pc->ata[i / 2], i % 2, config->drive[i].kind,
+				    &config->drive[i].medium);
+}
+
 static void init_board(struct pc *pc, const struct pc_config *config)
 {
 	uint64_t hz = config->hz, now = config->now;
@@ -505,6 +548,7 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 		vpic_elcr_write(&pc->pic, VPIC_ELCR_PORT + 1, 1, ELCR_AFTER_FIRMWARE, now);
 	vpci_init(&pc->pci);
 	vpiix_init(&pc->piix, &pc->pci, config->firmware ? 0 : VACPI_PM_BASE, &piix);
+	init_ata(pc, config);
 	vport_init(&pc->port, &port);
 	vvga_init(&pc->vga, hz);
 }

@@ -20,6 +20,7 @@
 #include "devices/apic.h"
 #include "devices/bus.h"
 #include "devices/vacpi.h"
+#include "devices/vata.h"
 #include "devices/vi8042.h"
 #include "devices/vioapic.h"
 #include "devices/vlapic.h"
@@ -36,12 +37,16 @@
 
 #define PC_CPUS_MAX 32
 /* Interrupt numbers (ISA IRQ = GSI, but for the timer). */
-#define PC_IRQ_TIMER  0
-#define PC_GSI_TIMER  2
-#define PC_IRQ_COM1   4
-#define PC_IRQ_RTC    8
-#define PC_IRQ_SCI    9
-#define PC_GSI_EXTINT 0
+#define PC_IRQ_TIMER	0
+#define PC_GSI_TIMER	2
+#define PC_IRQ_COM1	4
+#define PC_IRQ_RTC	8
+#define PC_IRQ_SCI	9
+#define PC_GSI_EXTINT	0
+#define PC_IRQ_ATA	14 /* and 15 */
+
+#define PC_ATA_CHANNELS 2
+#define PC_DRIVES_MAX	4 /* primary master, primary slave, secondary ones */
 
 /*
  * What the PC does to the world outside. All are called with pc_config.ctx from within a call of
@@ -67,6 +72,11 @@ struct pc_ops {
 	void (*startup)(void *ctx, unsigned cpu, uint8_t vector);
 };
 
+struct pc_drive {
+	enum vata_kind kind;
+	struct vata_medium medium;
+};
+
 struct pc_config {
 	uint64_t hz;	   /* ticks a second: 1 .. 2^33 */
 	uint64_t now;	   /* tick at which the PC is switched on */
@@ -77,6 +87,9 @@ struct pc_config {
 	uint8_t physical_bits;
 	bool firmware;			 /* its own will set up the chipset */
 	uint8_t *apic_page[PC_CPUS_MAX]; /* one 4 KiB page for each vCPU; stay the caller's */
+	struct pc_drive drive[PC_DRIVES_MAX];
+	/* VATA_BUFFER bytes for each channel with a drive, else NULL; stay the caller's. */
+	uint8_t *ata_buffer[PC_ATA_CHANNELS];
 	const struct pc_ops *ops;
 	void *ctx;
 };
@@ -110,6 +123,7 @@ struct pc {
 	struct vacpi acpi;
 	struct vpci pci;
 	struct vpiix piix;
+	struct vata ata[PC_ATA_CHANNELS];
 	struct vport port;
 	struct vvga vga;
 	struct vioapic ioapic;
@@ -146,6 +160,19 @@ static inline void pc_port_write(struct pc *pc, uint16_t port, unsigned size, ui
 	spin_lock(&pc->lock);
 	bus_port_write(&pc->bus, port, size, value, now);
 	spin_unlock(&pc->lock);
+}
+
+/* Many accesses to a data port (bus_find_block); exactly one of `to` and `from` is there. */
+static inline unsigned pc_port_block(struct pc *pc, const struct port_block *block, unsigned size,
+				     void *to, const void *from, unsigned count)
+{
+	unsigned done;
+
+	spin_lock(&pc->lock);
+	done = from ? block->write(block->dev, block->port, size, from, count)
+		    : block->read(block->dev, block->port, size, to, count);
+	spin_unlock(&pc->lock);
+	return done;
 }
 
 /*

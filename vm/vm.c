@@ -307,6 +307,47 @@ static const struct pc_ops pc_ops = {
 	.startup = on_startup,
 };
 
+/* Disks from the first drive on, CDs from the second channel's master on: as on most PCs. */
+static void create_drives(struct vm *vm, struct pc_config *pc)
+{
+	const struct vm_config *config = vm->config;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < config->disks + config->cdroms; i++, at++) {
+		bool cd = i >= config->disks;
+		const struct config_file *file =
+			cd ? &config->cdrom[i - config->disks] : &config->disk[i];
+
+		if (i == config->disks)
+			at = MAX(at, PC_DRIVES_MAX / 2);
+		while (vm->disk[at % PC_DRIVES_MAX].data)
+			at++;
+		at %= PC_DRIVES_MAX;
+		disk_init(&vm->disk[at], file->data, file->size, vm->host->frames,
+			  &vm->memory_lock);
+		pc->drive[at] = (struct pc_drive){
+			cd ? VATA_CD : VATA_DISK,
+			{disk_read, disk_write, &vm->disk[at],
+			 cd ? file->size : disk_bytes(&vm->disk[at], VATA_SECTOR)}};
+	}
+}
+
+static bool create_ata(struct vm *vm, struct pc_config *pc)
+{
+	create_drives(vm, pc);
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++) {
+		uint64_t page;
+
+		if (!vm->disk[2 * i].data && !vm->disk[2 * i + 1].data)
+			continue;
+		page = frames_alloc(vm->host->frames, VATA_BUFFER, PAGE_SIZE, UINT64_MAX);
+		if (page == FRAMES_NONE)
+			return false;
+		pc->ata_buffer[i] = vm->ata_buffer[i] = memset((void *)page, 0, VATA_BUFFER);
+	}
+	return true;
+}
+
 static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 {
 	struct pc_config config = {
@@ -328,6 +369,8 @@ static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 		vm->apic_page[i] = memset((void *)page, 0, PAGE_SIZE);
 		config.apic_page[i] = vm->apic_page[i];
 	}
+	if (!create_ata(vm, &config))
+		return error_set(error, "no memory left for its drives");
 	if (!pc_init(&vm->pc, &config))
 		return error_set(error, "a PC of %u CPUs at %lu Hz cannot be made", vm->cpus,
 				 vm->host->hz);
@@ -369,7 +412,13 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 
 uint64_t vm_own_memory(const struct vm *vm)
 {
-	return vm->ept.tables * PAGE_SIZE + vm->cpus * PAGE_SIZE + vm_populated_bytes(vm);
+	uint64_t bytes = vm->ept.tables * PAGE_SIZE + vm->cpus * PAGE_SIZE + vm_populated_bytes(vm);
+
+	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
+		bytes += vm->disk[i].taken;
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
+		bytes += vm->ata_buffer[i] ? VATA_BUFFER : 0;
+	return bytes;
 }
 
 void vm_destroy(struct vm *vm)
@@ -380,6 +429,11 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->cpus; i++)
 		if (vm->apic_page[i])
 			frames_free(frames, (uint64_t)vm->apic_page[i], PAGE_SIZE);
+	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
+		disk_drop(&vm->disk[i]);
+	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
+		if (vm->ata_buffer[i])
+			frames_free(frames, (uint64_t)vm->ata_buffer[i], VATA_BUFFER);
 	if (vm->memory.populated)
 		frames_free(frames, (uint64_t)vm->memory.populated, vm_populated_bytes(vm));
 	for (unsigned i = 0; i < vm->memory.extents; i++)

@@ -13,6 +13,7 @@
 #include "lib/timer.h"
 #include "vm/config.h"
 #include "vm/cpuid.h"
+#include "vm/disk.h"
 #include "vm/memory.h"
 #include "vm/pc.h"
 #include "vm/vcpu.h"
@@ -68,6 +69,8 @@ struct vm {
 	struct vcpu *vcpu[VM_CPUS_MAX]; /* set by who makes the vCPUs */
 	struct vcpu_start start;
 	uint8_t *apic_page[VM_CPUS_MAX];
+	struct disk disk[PC_DRIVES_MAX]; /* those without data are no drives */
+	uint8_t *ata_buffer[PC_ATA_CHANNELS];
 	struct spinlock end_lock; /* of the two that follow */
 	enum verdict verdict;
 	char why[160];

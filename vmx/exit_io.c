@@ -74,18 +74,57 @@ static enum emulate_status move_one(struct vmx_vcpu *v, struct emulate *e,
 	return EMULATE_DONE;
 }
 
+/*
+ * As many elements at once as lie on one page of RAM and within the segment; returns how many were
+ * moved. 0: the next one must go alone, and whatever faults is found there.
+ */
+static unsigned move_many(struct vmx_vcpu *v, struct emulate *e, const struct io_access *io,
+			  const struct string_info *info, const struct port_block *block,
+			  struct emulate_result *result)
+{
+	uint64_t mask = mask_bytes(info->address_bytes), count = e->gpr[GPR_RCX] & mask;
+	uint64_t at = e->gpr[io->in ? GPR_RDI : GPR_RSI] & mask;
+	unsigned access = io->in ? WALK_WRITE : 0;
+	struct emulate_span first, last;
+	void *host;
+
+	if (emulate_span(e, info->segment, at, io->size, access, &first, result) != EMULATE_DONE)
+		return 0;
+	count = MIN(count, (PAGE_SIZE - first.gpa[0] % PAGE_SIZE) / io->size);
+	if (count < 2 || count * io->size - 1 > mask - at ||
+	    emulate_span(e, info->segment, at + (count - 1) * io->size, io->size, access, &last,
+			 result) != EMULATE_DONE)
+		return 0;
+	host = guest_memory_piece(e->memory, first.gpa[0], (unsigned)count * io->size);
+	if (!host)
+		return 0;
+	return pc_port_block(&v->vcpu.vm->pc, block, io->size, io->in ? host : NULL,
+			     io->in ? NULL : host, (unsigned)count);
+}
+
 static enum emulate_status move_string(struct vmx_vcpu *v, struct emulate *e,
 				       const struct io_access *io, struct emulate_result *result)
 {
 	struct string_info info = decode_string(vmcs_read(EXIT_INSN_INFO), io->in);
 	int64_t step = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF ? -(int64_t)io->size : io->size;
 	uint64_t mask = mask_bytes(info.address_bytes);
+	const struct port_block *block = NULL;
 
+	if (io->rep && step > 0)
+		block = bus_find_block(&v->vcpu.vm->pc.bus, io->port);
 	for (unsigned i = 0; i < EMULATE_SLICE; i++) {
 		enum emulate_status status;
+		unsigned many;
 
 		if (io->rep && !(e->gpr[GPR_RCX] & mask))
 			return EMULATE_DONE;
+		many = block ? move_many(v, e, io, &info, block, result) : 0;
+		if (many) {
+			add_to_register(&e->gpr[io->in ? GPR_RDI : GPR_RSI], (int64_t)many * step,
+					info.address_bytes);
+			add_to_register(&e->gpr[GPR_RCX], -(int64_t)many, info.address_bytes);
+			continue;
+		}
 		status = move_one(v, e, io, &info, result);
 		if (status != EMULATE_DONE)
 			return status;

@@ -325,14 +325,27 @@ static void test_long_chain(void **state)
 static void test_roles(void **state)
 {
 	(void)state;
-	refused("kernle bad", "'kernle'", "kernel, initrd, module or disk");
-	refused("disk bad", "disk", "no disk");
+	refused("kernle bad", "'kernle'", "kernel, initrd, module, disk or cdrom");
+	refused("disk bad size=3", "disk", "'size' does not belong here");
 	refused("initrd bad", "kernel", "'kernel bad'");
 	complained("", "module 2", "kernel, initrd");
 	complained("kernel", "module 2", "VM name");
 	complained("kernel -x", "module 2: VM name '-x'", "letters");
 	complained("kernel a.b", "'a.b'", "letters");
 	complained("kernel abcdefghijklmnopqrstuvwxyz012345", "'abc", "1 to 31");
+}
+
+/* Four drives of both kinds together. */
+static void test_drives(void **state)
+{
+	(void)state;
+	PARSE("kernel good", "disk good", "cdrom good", "disk good", "cdrom good");
+	assert_false(config.vm[0].refused);
+	assert_int_equal(config.vm[0].disks, 2);
+	assert_int_equal(config.vm[0].cdroms, 2);
+	PARSE("kernel bad", "disk bad", "cdrom bad", "disk bad", "cdrom bad", "cdrom bad");
+	assert_true(config.vm[0].refused);
+	expect_words(config.vm[0].error.text, "cdrom: too many", "want 4 drives");
 }
 
 static void test_twice(void **state)
@@ -432,25 +445,16 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_default_memory),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_scheduling),
-		cmocka_unit_test(test_pin),
-		cmocka_unit_test(test_life),
-		cmocka_unit_test(test_depends),
-		cmocka_unit_test(test_circle),
-		cmocka_unit_test(test_depends_on_refused),
-		cmocka_unit_test(test_long_chain),
-		cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_twice),
-		cmocka_unit_test(test_first_error_stays),
-		cmocka_unit_test(test_empty_files),
-		cmocka_unit_test(test_none),
-		cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_full),	       cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_default_memory), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_scheduling),     cmocka_unit_test(test_pin),
+		cmocka_unit_test(test_life),	       cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_circle),	       cmocka_unit_test(test_depends_on_refused),
+		cmocka_unit_test(test_long_chain),     cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_roles),	       cmocka_unit_test(test_drives),
+		cmocka_unit_test(test_twice),	       cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_empty_files),    cmocka_unit_test(test_none),
+		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ CORES_MAX = 64
 WEIGHT_MAX = 10000
 RESTARTS_MAX = 60
 TIMEOUT_MAX = 86400
+DRIVES_MAX = 4
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
 NAME_RULE = "1 to 31 letters, digits, '_' or '-', first a letter or digit"
 RESERVED = "socle"
@@ -129,8 +130,8 @@ SETTINGS = {
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
 }
-VM_KEYS = ("kernel", "initrd", "module", "disk", "cmdline", *SETTINGS)
-REPEATABLE = ("module", "disk")
+VM_KEYS = ("kernel", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
+REPEATABLE = ("module", "disk", "cdrom")
 SOCLE_KEYS = ("title", "args")
 
 
@@ -147,7 +148,7 @@ class _Reader(ini.Reader):
             _text(value)
             if self.key in SETTINGS:
                 return SETTINGS[self.key](value)
-            if self.key in ("kernel", "initrd", "disk"):
+            if self.key in ("kernel", "initrd", "disk", "cdrom"):
                 return _file(value, base)
             if self.key == "module":
                 name, _, args = value.partition(" ")
@@ -167,6 +168,13 @@ class _Reader(ini.Reader):
             self.at(section, "cap")
             raise self.bad(f"'{settings['cap']}' is more than its CPUs can use; want {most}% or "
                            "less")
+
+    def check_drives(self, section):
+        drives = [(line, key) for line, key, _ in section if key in ("disk", "cdrom")]
+        if len(drives) > DRIVES_MAX:
+            self.line, self.key = drives[DRIVES_MAX]
+            raise self.bad(f"is one drive too many; want {DRIVES_MAX} or fewer, disks and CDs "
+                           "together")
 
     def check_flat(self, section, settings):
         for key in ("load", "entry"):
@@ -208,8 +216,10 @@ class _Reader(ini.Reader):
             machine.modules.append(Module("initrd", keys["initrd"][0]))
         for path, args in keys.get("module", []):
             machine.modules.append(Module("module", path, args))
-        for path in keys.get("disk", []):
-            machine.modules.append(Module("disk", path))
+        for role in ("disk", "cdrom"):
+            for path in keys.get(role, []):
+                machine.modules.append(Module(role, path))
+        self.check_drives(section)
         return machine
 
 
