@@ -67,7 +67,7 @@ $(call keep,plain,$(PLAIN_O))
 # What runs at the start, at an end, or for a person: there a small image counts, not speed.
 SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86_64/*.c \
 	vm/monitor*.c vm/mux*.c vm/lineedit.c vm/inspect*.c vm/json.c vm/outbuf.c vm/config.c \
-	vm/load_*.c vm/elf.c vm/image*.c vm/firmware.c vm/aml.c vm/audit.c vmx/caps.c vmx/controls.c \
+	vm/load_*.c vm/elf.c vm/bios_data.c vm/image*.c vm/firmware.c vm/aml.c vm/audit.c vmx/caps.c vmx/controls.c \
 	vmx/dump.c vmx/govern.c vmx/life.c vmx/audit_run.c vmx/exit_task.c vmx/vmcs.c lib/format.c \
 	lib/parse.c lib/log.c lib/mtrr.c vm/vm.c vmx/vmx_vcpu.c devices/vrtc.c devices/vi8042.c devices/vpci.c devices/vvga.c \
 	devices/vpiix.c devices/vata*.c devices/vfwcfg.c devices/vpit.c devices/vacpi.c devices/vuart.c \
@@ -172,14 +172,17 @@ unit: $(UNIT)
 
 # guests/NAME/ holds C and NASM for build/guests/NAME.elf, a Multiboot 1 kernel over guests/lib:
 # 32-bit C, or 64-bit C where NAME ends in 64. A start.asm of its own replaces the library's.
-GUESTS := $(sort $(filter-out lib linux,$(patsubst guests/%/,%, \
+GUESTS := $(sort $(filter-out lib linux flat,$(patsubst guests/%/,%, \
 	$(dir $(wildcard guests/*/*.c guests/*/*.asm)))))
 guest_bits = $(if $(filter %64,$1),64,32)
 guest_asm  = $(wildcard guests/$1/*.asm) $(if $(wildcard guests/$1/start.asm),, \
 	guests/lib/start.asm) $(filter-out guests/lib/start.asm,$(wildcard guests/lib/*.asm))
 guest_objs = $(addprefix $(B)/guests/$(guest_bits)/,$(patsubst %.c,%.o,$(wildcard guests/$1/*.c \
 	guests/lib/*.c)) $(patsubst %.asm,%.asm.o,$(guest_asm)))
-GUEST_ELFS := $(GUESTS:%=$(B)/guests/%.elf)
+guest_ld   = $(firstword $(wildcard guests/$1/guest.ld) guests/guest.ld)
+# Flat images, and one kernel in the forms in which loaders may get it.
+FLAT_BINS  := $(addprefix $(B)/guests/,flat16.bin flat32.bin flat64.bin moved.bin boots.bin boots64.elf)
+GUEST_ELFS := $(GUESTS:%=$(B)/guests/%.elf) $(FLAT_BINS)
 
 define guest_bits_rules
 $(B)/guests/$1/%.o: %.c $(B)/flags/guest
@@ -198,13 +201,29 @@ $(eval $(call guest_bits_rules,64))
 # A Multiboot loader wants ELF32, whatever code is inside.
 define guest_rule
 $(call keep,guest-$1,$(guest_objs))
-$(B)/guests/$1.elf: $(guest_objs) guests/guest.ld $(B)/flags/guest-$1
+$(B)/guests/$1.elf: $(guest_objs) $(guest_ld) $(B)/flags/guest-$1
 	$$(call say,LD,$$@)
 	$(Q)$(LD) -m $(if $(filter 64,$(guest_bits)),elf_x86_64,elf_i386) $(LDFLAGS) \
-		--no-warn-rwx-segments -T guests/guest.ld $(guest_objs) -o $$@.full
+		--no-warn-rwx-segments -T $(guest_ld) $(guest_objs) -o $$@.full
 	$(Q)$(OBJCOPY) --strip-all -O elf32-i386 $$@.full $$@
 endef
 $(foreach guest,$(GUESTS),$(eval $(call guest_rule,$(guest))))
+
+$(B)/guests/flat%.bin: guests/flat/flat.asm
+	$(call say,NASM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -w+all -Werror -DMODE=$* $< -o $@
+
+$(B)/guests/moved.bin: guests/flat/moved.asm
+	$(call say,NASM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -w+all -Werror $< -o $@
+
+$(B)/guests/boots.bin: $(B)/guests/boots.elf
+	$(Q)$(OBJCOPY) -O binary $<.full $@
+
+$(B)/guests/boots64.elf: $(B)/guests/boots.elf
+	$(Q)$(OBJCOPY) -O elf64-x86-64 $<.full $@
 
 # Linux: Debian's kernel, fetched once, or LINUX=FILE; and an initramfs of BusyBox.
 LINUX_FILES := $(B)/debian/vmlinuz $(B)/guests/linux/initrd.cpio
@@ -221,6 +240,23 @@ endif
 # The stock kernel, with which the reference figures were measured.
 $(B)/debian/vmlinuz-stock:
 	$(Q)guests/linux/fetch linux-image-amd64 $@
+
+# Kernels that others start by other protocols; and Linux' ELF file out of its bzImage, for PVH.
+$(B)/debian/memtest86+%.bin:
+	$(Q)guests/linux/fetch memtest86+:boot/$(@F) $@
+
+$(B)/debian/xen:
+	$(Q)guests/linux/fetch xen-hypervisor-4.17-amd64:boot/xen-4.17-amd64.gz $@
+
+$(B)/debian/vmlinuz-6.12:
+	$(Q)guests/linux/fetch linux-image-6.12-cloud-amd64 $@
+
+$(B)/debian/vmlinux%: $(B)/debian/vmlinuz% guests/linux/vmlinux
+	$(call say,VMLINUX,$@)
+	$(Q)guests/linux/vmlinux $< $@
+
+DEBIAN_FILES := $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock memtest86+x64.bin \
+	memtest86+ia32.bin xen)
 
 $(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
 	$(call say,CC,$<)
@@ -246,7 +282,7 @@ $(B)/socle.iso: $(B)/socle.elf $(GUEST_ELFS) $(if $(findstring linux.vm,$(VM)),$
 
 # Without a network the tests that need Debian's kernel are skipped.
 test-files: $(UNIT) $(B)/socle.elf $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
-	@$(MAKE) --no-print-directory -k -f rules.mk $(B)/debian/vmlinuz $(B)/debian/vmlinuz-stock || true
+	@$(MAKE) --no-print-directory -k -f rules.mk $(DEBIAN_FILES) || true
 
 ## Checks
 
@@ -294,7 +330,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso guests/linux/vmlinux tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 

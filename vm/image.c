@@ -3,6 +3,7 @@
 #include "vm/image.h"
 
 #include "lib/bits.h"
+#include "vm/bios_data.h"
 #include "vm/load_flat.h"
 #include "vm/load_linux.h"
 #include "vm/load_multiboot.h"
@@ -48,6 +49,8 @@ bool image_load(const struct vm_config *config, struct guest_memory *memory, uin
 
 	if (boot == CONFIG_BOOT_AUTO)
 		boot = image_recognise(&config->kernel, error);
+	if (boot != CONFIG_BOOT_AUTO && !bios_data_write(memory))
+		return error_set(error, "memory: no RAM below 1 MiB; want 2M or more");
 	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++)
 		if (formats[i].boot == boot)
 			return formats[i].load(config, memory, rsdp, start, error);

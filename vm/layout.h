@@ -6,7 +6,7 @@
 #ifndef VM_LAYOUT_H
 #define VM_LAYOUT_H
 
-/* Real-mode vectors and the BIOS data area: left zero. */
+/* Real-mode vectors and the BIOS data area: vm/bios_data.c. */
 #define LAYOUT_IVT	       0x00000
 #define LAYOUT_GDT	       0x01000 /* one page */
 #define LAYOUT_BOOT_PARAMS     0x02000 /* Linux: one page; Multiboot: information, one page */

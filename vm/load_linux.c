@@ -166,6 +166,9 @@ static bool find_code(struct kernel *kernel, const struct config_file *file, str
 	uint64_t setup = (sects + 1) * SECTOR;
 	uint64_t size = (uint64_t)header->syssize * PARAGRAPH;
 
+	/* Memtest86+ ends within its last paragraph. */
+	if (size >= PARAGRAPH && size - PARAGRAPH < file->size - MIN(setup, file->size))
+		size = MIN(size, file->size - setup);
 	if (!size || !range_within(setup, size, file->size))
 		return error_set(error,
 				 "kernel: truncated bzImage: the file has %llu bytes, its header "

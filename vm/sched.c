@@ -475,6 +475,38 @@ void sched_block(struct sched *s, struct sched_entity *e, uint64_t now)
 	group_leave(e->group, now);
 }
 
+bool sched_linger(struct sched *s, unsigned core)
+{
+	struct sched_core *c = &s->core[core];
+
+	if (s->ready || c->next || !c->current || c->current->state != SCHED_BLOCKED ||
+	    c->current->group->quota)
+		return false;
+	c->yield = false;
+	s->told &= ~BIT(core);
+	s->idle |= BIT(core);
+	return true;
+}
+
+bool sched_go_on(struct sched *s, unsigned core, uint64_t now, uint64_t *until)
+{
+	struct sched_core *c = &s->core[core];
+	struct sched_entity *e = c->current;
+	uint64_t rank;
+
+	if (s->ready || c->next)
+		return false;
+	account(e, now);
+	entity_enter(s, e, now);
+	e->state = SCHED_RUNNING;
+	s->idle &= ~BIT(core);
+	rank = group_rank(e, core);
+	if (is_before(c->clock, rank))
+		c->clock = rank;
+	*until = now + s->slice_alone;
+	return true;
+}
+
 void sched_step_back(struct sched *s, unsigned core, uint64_t now)
 {
 	(void)now;
@@ -685,7 +717,9 @@ void sched_times_get(const struct sched_entity *e, uint64_t now, struct sched_ti
 
 struct sched_entity *sched_core_current(const struct sched *s, unsigned core)
 {
-	return s->core[core].current;
+	struct sched_entity *e = s->core[core].current;
+
+	return e && e->state != SCHED_BLOCKED ? e : NULL;
 }
 
 uint64_t sched_core_busy(const struct sched *s, unsigned core, uint64_t now)

@@ -47,7 +47,7 @@ struct sched_group {
 
 enum sched_state {
 	SCHED_OUT,     /* unknown to the scheduler */
-	SCHED_BLOCKED, /* waits for sched_wake; core is set while that core has not picked yet */
+	SCHED_BLOCKED, /* waits for sched_wake; core is set while it is that core's current yet */
 	SCHED_READY,   /* in the ready list; also one whose VM has used up its cap */
 	SCHED_HANDED,  /* given to an idle core, which has not picked yet: `next` there */
 	SCHED_RUNNING, /* `current` of a core */
@@ -90,8 +90,8 @@ struct sched {
 	unsigned cores;
 	unsigned ready;			   /* how many are in the list */
 	struct sched_entity *first, *last; /* the list: who waits longest comes first */
-	uint64_t idle;			   /* mask: cores without current and next */
-	uint64_t told;			   /* mask: busy cores that shall pick and have not yet */
+	uint64_t idle; /* mask: cores where nothing runs and nothing is handed */
+	uint64_t told; /* mask: busy cores that shall pick and have not yet */
 
 	/* Ticks, all from hz: see sched_init. */
 	uint64_t slice, slice_alone, slice_short, run_min, near, period, starving, forget;
@@ -130,6 +130,19 @@ int sched_wake(struct sched *s, struct sched_entity *e, uint64_t now);
 void sched_block(struct sched *s, struct sched_entity *e, uint64_t now);
 
 /*
+ * Instead of sched_pick after sched_block, when there is nothing else to run: the core idles with
+ * the blocked one as its current, so that this one goes on by sched_go_on, without a choice.
+ * False: somebody waits, or its VM has a cap; sched_pick must follow.
+ */
+bool sched_linger(struct sched *s, unsigned core);
+
+/*
+ * There is something to do for the one that lingers. True: it runs until *until, as after
+ * sched_pick. False: others came meanwhile; sched_pick must follow, and sched_wake for this one.
+ */
+bool sched_go_on(struct sched *s, unsigned core, uint64_t now, uint64_t *until);
+
+/*
  * Puts the core's current one back and picks what it runs next; NULL: nothing, the core idles.
  * *until: the TSC at which this core must pick again at the latest (end of the slice; idle: when
  * a VM gets a new budget), UINT64_MAX: not by itself. Any number of further calls does no harm.
@@ -163,7 +176,7 @@ bool sched_is_out(const struct sched_entity *e);
 /* The times up to now, the present state's included. */
 void sched_times_get(const struct sched_entity *e, uint64_t now, struct sched_times *out);
 
-/* NULL: the core idles. */
+/* What runs there; NULL: the core idles. */
 struct sched_entity *sched_core_current(const struct sched *s, unsigned core);
 
 /* Ticks for which the core had a current one, up to now. */

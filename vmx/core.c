@@ -351,6 +351,54 @@ void core_report(void)
 			  cores[i].switches.max);
 }
 
+static bool linger(struct vmx_vcpu *v)
+{
+	struct sched *sched = &scheduler.sched;
+	bool lingers;
+
+	spin_lock(&scheduler.lock);
+	sched_block(sched, &v->entity, rdtsc());
+	lingers = sched_linger(sched, pcpu_self()->id);
+	spin_unlock(&scheduler.lock);
+	return lingers;
+}
+
+static bool go_on(struct core *core)
+{
+	bool goes;
+
+	spin_lock(&scheduler.lock);
+	goes = sched_go_on(&scheduler.sched, core->pcpu->id, rdtsc(), &core->slice_end);
+	spin_unlock(&scheduler.lock);
+	return goes;
+}
+
+/*
+ * The vCPU waits, and keeps the core while nobody else wants it: who has news for it finds it
+ * here, and it goes on without the scheduler's choice. False: it has to leave the core.
+ */
+static bool wait_here(struct core *core, struct vmx_vcpu *v)
+{
+	uint64_t wake_at = vmx_wake_time(v);
+
+	/* A paused VM's clock stands once its vCPUs have left their cores. */
+	if (core->pick || __atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST) || !linger(v))
+		return false;
+	for (;;) {
+		uint64_t now;
+
+		if (__atomic_load_n(&v->vcpu.news, __ATOMIC_SEQ_CST))
+			return go_on(core);
+		idle(core, MIN(core->serve_at, wake_at));
+		now = rdtsc();
+		core_serve(core, now);
+		if (core->pick || core->pcpu->current != v)
+			return false;
+		if (now >= wake_at)
+			return go_on(core);
+	}
+}
+
 static void run(struct core *core, struct vmx_vcpu *v)
 {
 	enum run_end end;
@@ -360,7 +408,9 @@ static void run(struct core *core, struct vmx_vcpu *v)
 	else
 		vmx_switch_to(v);
 	__atomic_store_n(&v->running_on, (int)pcpu_self()->id, __ATOMIC_SEQ_CST);
-	end = vmx_vcpu_run(v);
+	do
+		end = vmx_vcpu_run(v);
+	while (end == RUN_WAIT && wait_here(core, v));
 	__atomic_store_n(&v->running_on, NO_CORE, __ATOMIC_SEQ_CST);
 	if (end == RUN_WAIT)
 		block(v, vmx_wake_time(v));

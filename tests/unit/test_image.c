@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "vm/bios_data.h"
 #include "vm/image.h"
 #include "vm/image_map.h"
 
@@ -88,6 +89,35 @@ static void test_named(void **state)
 	assert_int_equal(kind_of(data, sizeof(data)), CONFIG_BOOT_LINUX);
 }
 
+/* Vectors lead to the ROM area: services set the caller's carry flag, interrupts return. */
+static void test_bios_data(void **state)
+{
+	uint8_t *ram = calloc(1, MIB);
+	struct guest_memory memory = {.extent = {{0, MIB, ram}}, .extents = 1};
+
+	(void)state;
+	assert_true(bios_data_write(&memory));
+	for (unsigned i = 0; i < 256; i++) {
+		uint16_t offset, segment;
+		bool irq = i < 0x10 || (i >= 0x70 && i < 0x78);
+
+		memcpy(&offset, ram + 4 * i, 2);
+		memcpy(&segment, ram + 4 * i + 2, 2);
+		assert_int_equal(segment, 0xF000);
+		if (irq)
+			assert_int_equal(ram[0xF0000 + offset], 0xCF);
+		else
+			assert_memory_equal(ram + 0xF0000 + offset,
+					    "\x55\x89\xE5\x80\x4E\x06\x01\x5D\xCF", 9);
+	}
+	assert_memory_equal(ram + 0x40E, "\xC0\x9F", 2);
+	assert_memory_equal(ram + 0x413, "\x7F\x02", 2);
+	assert_memory_equal(ram + 0x449, "\x03\x50\x00\x00\x10", 5);
+	memory.extent[0].size = 640 * KIB;
+	assert_false(bios_data_write(&memory));
+	free(ram);
+}
+
 static struct guest_memory memory_of(const struct guest_extent *extents, unsigned count)
 {
 	struct guest_memory memory = {.extents = count};
@@ -154,7 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unknown), cmocka_unit_test(test_named),
 		cmocka_unit_test(test_map),	cmocka_unit_test(test_map_full),
-		cmocka_unit_test(test_ram_end),
+		cmocka_unit_test(test_ram_end), cmocka_unit_test(test_bios_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,8 @@ static void test_info(void **state)
 	assert_int_equal(get(f->ram, end - 44, 8), 0x100000);
 	assert_int_equal(get(f->ram, end - 36, 8), RAM - 0x100000);
 	assert_int_equal(get(f->ram, end - 28, 4), 1);
+	assert_int_equal(get(f->ram, end - 20, 8), 0xB0000000);
+	assert_int_equal(get(f->ram, end - 4, 4), 2);
 }
 
 static void test_modules(void **state)

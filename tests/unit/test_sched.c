@@ -38,12 +38,15 @@ static struct sched_group group[GROUPS];
 static struct task task[TASKS];
 static unsigned tasks;
 static uint64_t now;
-static bool checked; /* the invariants, at each step */
+static bool checked;   /* the invariants, at each step */
+static bool lingering; /* who blocks keeps its core while nobody else wants it */
 
 static struct core {
 	uint64_t until, told;
 	struct task *current;
 	struct task *loaded;
+	struct task *lingers; /* blocked, and current of its core */
+	bool news;	      /* for that one */
 	bool up;
 } core[SCHED_CORES_MAX];
 
@@ -54,7 +57,9 @@ static struct task *task_of(struct sched_entity *e)
 
 static bool is_idle(unsigned i)
 {
-	return core[i].up && !s.core[i].current && !s.core[i].next;
+	const struct sched_entity *current = s.core[i].current;
+
+	return core[i].up && (!current || current->state == SCHED_BLOCKED) && !s.core[i].next;
 }
 
 static void check_entity(const struct task *t)
@@ -71,7 +76,7 @@ static void check_entity(const struct task *t)
 	for (unsigned i = 0; i < s.cores; i++) {
 		bool here = s.core[i].current == e || s.core[i].next == e;
 
-		assert_false(s.core[i].current && s.core[i].next);
+		assert_false(s.core[i].current && s.core[i].next && !core[i].lingers);
 		assert_int_equal(s.core[i].current == e,
 				 e->core == (int)i && e->state != SCHED_HANDED);
 		assert_int_equal(s.core[i].next == e,
@@ -98,6 +103,8 @@ static void check(void)
 	for (const struct sched_entity *e = s.first; e; e = e->next)
 		ready++;
 	assert_int_equal(ready, s.ready);
+	for (unsigned i = 0; i < s.cores; i++)
+		assert_int_equal(s.idle >> i & 1, is_idle(i));
 	for (unsigned i = 0; i < tasks; i++)
 		if (task[i].e.group)
 			check_entity(&task[i]);
@@ -130,9 +137,48 @@ static void tell(int which)
 
 static void wake(struct task *t)
 {
-	if (t->e.state == SCHED_BLOCKED)
+	if (t->e.state == SCHED_BLOCKED && t->woken == NEVER)
 		t->woken = now;
+	for (unsigned i = 0; i < s.cores; i++)
+		if (core[i].lingers == t) {
+			core[i].news = true;
+			tell((int)i);
+			return;
+		}
 	tell(sched_wake(&s, &t->e, now));
+}
+
+static void count_turn(struct task *t)
+{
+	if (t->woken == NEVER)
+		return;
+	t->turns++;
+	t->latency += now - t->woken;
+	t->latency_max = MAX(t->latency_max, now - t->woken);
+	t->woken = NEVER;
+}
+
+/* Whether who lingers here goes on at once; if not, it is a blocked one as any other. */
+static bool go_on(unsigned i)
+{
+	struct task *t = core[i].lingers;
+	bool news = core[i].news;
+
+	core[i].lingers = NULL;
+	core[i].news = false;
+	if (!t || !news)
+		return false;
+	if (!sched_go_on(&s, i, now, &core[i].until)) {
+		wake(t);
+		return false;
+	}
+	assert_ptr_equal(sched_core_current(&s, i), &t->e);
+	assert_in_range(core[i].until, now + 1, now + HZ / 100);
+	core[i].told = NEVER;
+	core[i].current = t;
+	count_turn(t);
+	check();
+	return true;
 }
 
 /* By the core itself: what it ran stays loaded until it runs another. */
@@ -142,6 +188,8 @@ static void pick(unsigned i)
 	struct task *t;
 	int other;
 
+	if (go_on(i))
+		return;
 	core[i].told = NEVER;
 	core[i].up = true;
 	e = sched_pick(&s, i, now, &core[i].until);
@@ -154,12 +202,7 @@ static void pick(unsigned i)
 		for (unsigned n = 0; n < s.cores; n++)
 			assert_false(n != i && core[n].loaded == t && !core[n].current);
 		core[i].loaded = t;
-		if (t->woken != NEVER) {
-			t->turns++;
-			t->latency += now - t->woken;
-			t->latency_max = MAX(t->latency_max, now - t->woken);
-			t->woken = NEVER;
-		}
+		count_turn(t);
 	}
 	while ((other = sched_push(&s, now)) != SCHED_CORE_NONE)
 		tell(other);
@@ -258,7 +301,15 @@ static void block(struct task *t)
 	int here = t->e.core;
 
 	sched_block(&s, &t->e, now);
-	pick((unsigned)here);
+	if (!lingering || !sched_linger(&s, (unsigned)here)) {
+		pick((unsigned)here);
+		return;
+	}
+	assert_null(sched_core_current(&s, (unsigned)here));
+	core[here].lingers = t;
+	core[here].current = NULL;
+	core[here].until = NEVER;
+	check();
 }
 
 static void act_sleep(struct task *t)
@@ -487,6 +538,22 @@ static void sleep_long(unsigned g)
 	assert_true(t->ran > 40 * MS);
 }
 
+/* Who naps meanwhile has its time counted, so a newcomer is level with it and not far behind. */
+static void test_newcomer_to_napper(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	start(1);
+	add_sleeper(0, 0, MS, 10 * US);
+	simulate(10 * HZ);
+	before = group_ran(0);
+	add_spinner(1, 0);
+	simulate(HZ);
+	/* A nap of its own ends its turn, so it gets less than half. */
+	assert_in_range((group_ran(0) - before) / (HZ / 1000), 100, 550);
+}
+
 static void test_no_credit_of_sleep(void **state)
 {
 	(void)state;
@@ -588,6 +655,24 @@ static void test_caps(void **state)
 			if (others)
 				assert_true(group_ran(0) + group_ran(1) >= 20 * HZ - 10 * IPI);
 		}
+}
+
+/* Naps change nothing about a cap, and an idle core learns when it opens. */
+static void test_cap_of_napper(void **state)
+{
+	(void)state;
+	start(1);
+	sched_group_init(&s, &group[0], 100, 25);
+	add_sleeper(0, 0, MS / 10, 10 * US);
+	simulate(10 * HZ);
+	assert_in_range(group_ran(0) / (10 * HZ / 1000), 245, 255);
+	start(1);
+	sched_group_init(&s, &group[0], 100, 50);
+	add_spinner(0, 0);
+	add_sleeper(1, 0, 2 * MS, 10 * US);
+	simulate(10 * HZ);
+	assert_true(group_ran(0) + group_ran(1) >= 10 * HZ / 100 * 98);
+	assert_in_range(group_ran(0) / (10 * HZ / 1000), 450, 505);
 }
 
 static void test_cap_of_many(void **state)
@@ -966,6 +1051,41 @@ static void test_states(void **state)
 }
 
 /* A clock of another core that is behind does not make a time run backwards. */
+/* Who lingers goes on unless another was handed the core, or waits for one, meanwhile. */
+static void test_linger(void **state)
+{
+	struct task *a, *b, *c;
+	uint64_t until = 0;
+
+	(void)state;
+	start(1);
+	a = add(0, 0);
+	b = add(1, 0);
+	c = add(2, 0);
+	assert_int_equal(sched_wake(&s, &a->e, now), 0);
+	assert_ptr_equal(sched_pick(&s, 0, now, &until), &a->e);
+	assert_false(sched_linger(&s, 0));
+	sched_block(&s, &a->e, now);
+	assert_true(sched_linger(&s, 0));
+	assert_null(sched_core_current(&s, 0));
+	assert_true(sched_go_on(&s, 0, now, &until));
+	assert_ptr_equal(sched_core_current(&s, 0), &a->e);
+	sched_block(&s, &a->e, now);
+	assert_true(sched_linger(&s, 0));
+	assert_int_equal(sched_wake(&s, &b->e, now), 0);
+	assert_int_equal(b->e.state, SCHED_HANDED);
+	assert_false(sched_go_on(&s, 0, now, &until));
+	assert_int_equal(sched_wake(&s, &a->e, now), SCHED_CORE_NONE);
+	assert_ptr_equal(sched_pick(&s, 0, now, &until), &b->e);
+	assert_int_equal(a->e.state, SCHED_READY);
+	sched_block(&s, &b->e, now);
+	assert_false(sched_linger(&s, 0));
+	assert_ptr_equal(sched_pick(&s, 0, now, &until), &a->e);
+	sched_wake(&s, &c->e, now);
+	sched_block(&s, &a->e, now);
+	assert_false(sched_linger(&s, 0));
+}
+
 static void test_clocks_apart(void **state)
 {
 	struct task *a;
@@ -1148,12 +1268,14 @@ int main(void)
 		cmocka_unit_test(test_infeasible_weight),
 		cmocka_unit_test(test_no_credit_of_infeasible),
 		cmocka_unit_test(test_newcomer),
+		cmocka_unit_test(test_newcomer_to_napper),
 		cmocka_unit_test(test_no_credit_of_sleep),
 		cmocka_unit_test(test_pins),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_pin_to_no_core),
 		cmocka_unit_test(test_pinned_makes_room),
 		cmocka_unit_test(test_caps),
+		cmocka_unit_test(test_cap_of_napper),
 		cmocka_unit_test(test_cap_of_many),
 		cmocka_unit_test(test_cap_period),
 		cmocka_unit_test(test_cap_saves_nothing),
@@ -1171,11 +1293,23 @@ int main(void)
 		cmocka_unit_test(test_nobody_starves),
 		cmocka_unit_test(test_restarts),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_linger),
 		cmocka_unit_test(test_clocks_apart),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_stress),
 		cmocka_unit_test(test_many),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	struct CMUnitTest again[ARRAY_SIZE(tests)];
+	char name[ARRAY_SIZE(tests)][64];
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	/* All of it holds as well when who blocks keeps its core. */
+	lingering = true;
+	for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
+		again[i] = tests[i];
+		snprintf(name[i], sizeof(name[i]), "%s, lingering", tests[i].name);
+		again[i].name = name[i];
+	}
+	return failed + cmocka_run_group_tests(again, NULL, NULL);
 }
