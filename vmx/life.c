@@ -138,6 +138,8 @@ static void judge(struct life *l, enum verdict verdict, const char *why)
 	l->verdict = verdict;
 	l->judged = true;
 	log_error("verdict %s %s %s", l->config->name, verdict_name(verdict), l->why);
+	log_debug("VM %s: verdict after %lu k ticks", l->config->name,
+		  (rdtsc() - life.config.boot_tsc) / 1000);
 }
 
 static bool refuse(struct life *l, const struct error *error)
