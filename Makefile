@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test unit check deps clean distclean help FORCE
+.PHONY: all iso run test unit fuzz check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -47,6 +47,11 @@ check:
 	@tools/deps build test check
 	@+$(BUILD) check
 
+# For minutes, on request; `make test` replays the corpus.
+fuzz:
+	@tools/deps build check
+	@+$(BUILD) T='$(T)' SECONDS=$(or $(SECONDS),60) fuzz
+
 deps:
 	@tools/deps build run test check
 
@@ -69,6 +74,7 @@ help:
 	@echo '                    RUN_ARGS for more options of tools/run'
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
 	@echo 'make unit           unit tests only'
+	@echo 'make fuzz           T=image SECONDS=60: libFuzzer over the loaders (needs clang)'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
 	@echo 'make deps           install what is missing for all of these, and no more'
 	@echo 'make clean          remove what was built; distclean: and what was downloaded'

@@ -27,9 +27,9 @@ TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c
 	devices/*.c lib/*.c))
 TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
-	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/ksyms.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c tests/host/*.c)
+	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/ksyms.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c tests/host/*.c tests/fuzz/fuzz_*.c)
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
-	guests/lib/*.h tests/host/*.h)
+	guests/lib/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
 	guests/*/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
 
@@ -74,7 +74,7 @@ SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86
 	lib/frames.c ept/ept.c vm/vmconsole.c vm/disk.c))
 SMALL_C += $(wildcard devices/vps2.c vm/keys.c vm/screen*.c devices/vhpet.c)
 
-.PHONY: all unit iso test-files check objects
+.PHONY: all unit fuzz iso test-files check objects
 all: $(B)/socle.elf
 	@:
 
@@ -167,6 +167,24 @@ $(B)/unit/%: tests/unit/%.c $(B)/host/libsocle.a $(B)/flags/host
 
 unit: $(UNIT)
 	@:
+
+## Fuzzing: libFuzzer over all plain C. What it finds goes to build/fuzz/, and from there into the
+## corpus by hand; the corpus of the tree it only reads.
+
+FUZZ_CFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all
+FUZZ_C = $(filter-out tests/host/% tests/fuzz/% %/ksyms.c,$(PLAIN_C)) tests/host/panic.c tests/fuzz/driver.c
+
+$(B)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/driver.c $(PLAIN_C) | $(GEN)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_CFLAGS) -DFUZZ=fuzz_$* $< $(FUZZ_C) -o $@
+
+fuzz: $(B)/fuzz/$(T)
+	@mkdir -p $(B)/fuzz/$(T).corpus
+	@tests/fuzz/seeds $(B)/fuzz/seeds
+	$< -max_total_time=$(SECONDS) -max_len=8192 -artifact_prefix=$(B)/fuzz/$(T)- -print_final_stats=1 \
+		$(B)/fuzz/$(T).corpus $(wildcard tests/fuzz/corpus/$(T)) $(wildcard $(B)/fuzz/seeds/$(T))
 
 ## Guests
 
@@ -330,7 +348,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso guests/linux/vmlinux tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso tests/fuzz/seeds guests/linux/vmlinux tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 
