@@ -123,7 +123,8 @@ $(B)/gen/font.h: tools/mkfont $(FONT)
 	$(Q)tools/mkfont $(FONT) >$@
 
 # Two links: the second has the table of the first one's functions.
-LINK = $(Q)$(LD) $(LDFLAGS) -T linker.ld $(TARGET_O)
+# Sections are on pages in memory (linker.ld); in the file that would only be padding.
+LINK = $(Q)$(LD) $(LDFLAGS) -z max-page-size=64 -T linker.ld $(TARGET_O)
 
 $(B)/gen/ksyms-none.asm: tools/ksyms
 	@mkdir -p $(@D)
