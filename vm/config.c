@@ -174,13 +174,25 @@ static void set_on_crash(struct vm_config *vm, struct text value, const struct l
 		REFUSE(vm, "on-crash=%s: want stop, restart or pause", text_show(value).text);
 }
 
+/* One of two words; *is says whether it was the first. */
+static void set_either(struct vm_config *vm, const char *key, struct text value, const char *yes,
+		       const char *no, bool *is)
+{
+	*is = text_equals(value, yes);
+	if (!*is && !text_equals(value, no))
+		REFUSE(vm, "%s=%s: want %s or %s", key, text_show(value).text, yes, no);
+}
+
 static void set_autostart(struct vm_config *vm, struct text value, const struct limits *limits)
 {
 	(void)limits;
-	if (text_equals(value, "yes") || text_equals(value, "no"))
-		vm->autostart = text_equals(value, "yes");
-	else
-		REFUSE(vm, "autostart=%s: want yes or no", text_show(value).text);
+	set_either(vm, "autostart", value, "yes", "no", &vm->autostart);
+}
+
+static void set_console(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_either(vm, "console", value, "vga", "serial", &vm->console_vga);
 }
 
 /* Which VM that is shows when all lines are read. */
@@ -239,13 +251,12 @@ static const struct key keys[] = {
 	{"autostart", set_autostart}, {"depends", set_depends},
 	{"timeout", set_timeout},     {"on-crash", set_on_crash},
 	{"restarts", set_restarts},   {"load", set_load},
-	{"entry", set_entry},
+	{"entry", set_entry},	      {"console", set_console},
 };
 
 #define KEYS                                                                               \
 	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
-	"on-crash "                                                                        \
-	"or restarts"
+	"on-crash, restarts or console"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,

@@ -51,6 +51,7 @@ const struct monitor_command monitor_commands[] = {
 	 "the guest's page tables for an address",
 	 monitor_step_walk},
 	{"devices", {MONITOR_ARG_VM}, "NAME", "state of the devices", monitor_step_devices},
+	{"screen", {MONITOR_ARG_VM}, "NAME", "its VGA's text screen", monitor_step_screen},
 	{"irqs", {MONITOR_ARG_VM}, "NAME", "state of the interrupt controllers", monitor_step_irqs},
 	{"log",
 	 {MONITOR_ARG_LEVEL},

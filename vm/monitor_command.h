@@ -68,6 +68,7 @@ bool monitor_step_mem(struct monitor *monitor);
 bool monitor_step_walk(struct monitor *monitor);
 bool monitor_step_devices(struct monitor *monitor);
 bool monitor_step_irqs(struct monitor *monitor);
+bool monitor_step_screen(struct monitor *monitor);
 bool monitor_step_log(struct monitor *monitor);
 bool monitor_step_audit(struct monitor *monitor);
 bool monitor_step_version(struct monitor *monitor);

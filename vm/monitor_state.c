@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "vm/inspect.h"
 #include "vm/monitor_command.h"
+#include "vm/screen.h"
 
 #define ROW_BYTES  16
 #define ROWS_STEP  16 /* of a dump at a time */
@@ -227,6 +228,58 @@ static bool inspect(struct monitor *monitor, bool interrupts)
 	monitor->ops->pc_return(monitor->ctx, run->vm);
 	run->row++;
 	return more;
+}
+
+static void screen_head(struct monitor *monitor, const struct vvga_picture *picture,
+			unsigned columns, unsigned rows)
+{
+	uint32_t ahead = picture->cells ? (picture->at - picture->start) % picture->cells : 0;
+	struct json json;
+
+	if (!monitor->run.json)
+		return;
+	json = json_begin(&monitor->out);
+	json_bool(&json, "text", picture->text);
+	json_number(&json, "columns", columns);
+	json_number(&json, "rows", rows);
+	json_bool(&json, "cursor", picture->cursor);
+	json_number(&json, "cursor_row", picture->stride ? ahead / picture->stride : 0);
+	json_number(&json, "cursor_column", picture->stride ? ahead % picture->stride : 0);
+	json_end(&json);
+}
+
+/* A row a step. */
+bool monitor_step_screen(struct monitor *monitor)
+{
+	struct monitor_run *run = &monitor->run;
+	const struct inspect_reader reader = {monitor->ops->read, monitor->ctx, run->vm};
+	struct vvga_picture picture;
+	struct screen_row row;
+	char text[SCREEN_TEXT];
+	unsigned columns, rows;
+	uint64_t now;
+	const struct pc *pc = monitor->ops->pc_borrow(monitor->ctx, run->vm, &now);
+	struct json json;
+
+	if (!pc)
+		return monitor_fail(monitor, "it does not run: it has no screen now");
+	vvga_look(&pc->vga, &picture);
+	monitor->ops->pc_return(monitor->ctx, run->vm);
+	screen_size(&picture, &columns, &rows);
+	if (!run->row)
+		screen_head(monitor, &picture, columns, rows);
+	screen_read_row(&picture, &reader, run->row, &row);
+	screen_text(&row, columns, 0, text);
+	if (run->json) {
+		json = json_begin(&monitor->out);
+		json_number(&json, "row", run->row);
+		json_string(&json, "text", text);
+		json_end(&json);
+	} else {
+		outbuf_put(&monitor->out, text, strlen(text));
+		outbuf_put(&monitor->out, "\r\n", 2);
+	}
+	return ++run->row < rows;
 }
 
 bool monitor_step_devices(struct monitor *monitor)

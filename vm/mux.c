@@ -53,6 +53,14 @@ static void to_margin(struct mux *mux)
 		mux->vm[mux->writer].line.broken = true;
 		mux->writer = NOBODY;
 	}
+	if (mux->drawn) {
+		char text[SCREEN_STEP];
+
+		put(mux, text, screen_leave(mux->drawn, text));
+		screen_forget(mux->drawn, false);
+		mux->drawn = NULL;
+		mux->mid_line = false;
+	}
 	if (mux->mid_line)
 		put_string(mux, "\r\n");
 }
@@ -85,10 +93,24 @@ static unsigned next_there(const struct mux *mux, unsigned vm)
 #define for_each_vm(mux, i) \
 	for (unsigned i = next_there(mux, 0); i < NOBODY; i = next_there(mux, i + 1))
 
+static struct screen *live_screen(const struct mux *mux)
+{
+	const struct mux_vm *v = &mux->vm[mux->view.vm];
+
+	return mux->live && mux->view.kind == MUX_VM && v->console ? v->screen : NULL;
+}
+
+const struct screen *mux_live_screen(const struct mux *mux)
+{
+	return live_screen(mux);
+}
+
+/* Whether what it says is. */
 static bool visible(const struct mux *mux, unsigned vm)
 {
 	return mux->vm[vm].console &&
-	       (mux->view.kind == MUX_ALL || (mux->view.kind == MUX_VM && mux->view.vm == vm));
+	       (mux->view.kind == MUX_ALL ||
+		(mux->view.kind == MUX_VM && mux->view.vm == vm && !live_screen(mux)));
 }
 
 void mux_init(struct mux *mux, const struct mux_ops *ops, void *ctx, struct monitor *monitor,
@@ -137,6 +159,17 @@ void mux_add_vm(struct mux *mux, unsigned vm, const char *name, struct vm_consol
 	v->at = console->tail; /* where it was left, if it was here before */
 	v->after = log_end();
 	watch(mux, vm);
+}
+
+void mux_add_screen(struct mux *mux, unsigned vm, struct screen *screen)
+{
+	if (vm >= MUX_VMS_MAX || !mux->vm[vm].console)
+		return;
+	mux->vm[vm].screen = screen;
+	watch(mux, vm);
+	if (!live_screen(mux))
+		note(mux, "console: VM %s has a screen: Ctrl-A %u shows it; its lines come here",
+		     mux->vm[vm].name, vm + 1);
 }
 
 void mux_close_vm(struct mux *mux, unsigned vm)
@@ -336,6 +369,27 @@ static bool step_partial(struct mux *mux, uint64_t now)
 	return false;
 }
 
+static bool step_screen(struct mux *mux)
+{
+	struct screen *screen = live_screen(mux);
+	char text[MUX_ROOM_MIN / 2];
+	size_t length = screen ? screen_draw(screen, text, MIN(mux->room, sizeof(text))) : 0;
+
+	if (!length)
+		return false;
+	put(mux, text, length);
+	mux->mid_line = false;
+	mux->drawn = screen;
+	return true;
+}
+
+/* To a view that somebody asked for by name. */
+static void show_vm(struct mux *mux, unsigned vm)
+{
+	mux->live = true;
+	mux_show(mux, (struct mux_view){.kind = MUX_VM, .vm = vm});
+}
+
 static void obey_monitor(struct mux *mux)
 {
 	unsigned vm = 0;
@@ -344,7 +398,7 @@ static void obey_monitor(struct mux *mux)
 	case MONITOR_STAY: break;
 	case MONITOR_LEAVE: mux_show(mux, mux->before); break;
 	case MONITOR_SHOW_ALL: mux_show(mux, (struct mux_view){.kind = MUX_ALL}); break;
-	case MONITOR_SHOW_VM: mux_show(mux, (struct mux_view){.kind = MUX_VM, .vm = vm}); break;
+	case MONITOR_SHOW_VM: show_vm(mux, vm); break;
 	}
 }
 
@@ -422,7 +476,7 @@ static bool step_log(struct mux *mux, uint64_t now)
 static bool step(struct mux *mux, uint64_t now)
 {
 	return step_note(mux) || step_log(mux, now) || step_vms(mux, now) ||
-	       step_partial(mux, now) || step_monitor(mux);
+	       step_partial(mux, now) || step_monitor(mux) || step_screen(mux);
 }
 
 static void look(struct mux *mux)
@@ -463,12 +517,17 @@ void mux_remove_vm(struct mux *mux, unsigned vm, uint64_t now)
 	do {
 		mux->room = SIZE_MAX;
 	} while (!mux_drained(mux, vm) && step(mux, now));
+	while (mux->view.vm == vm && step_screen(mux))
+		;
+	if (mux->drawn && mux->drawn == v->screen)
+		to_margin(mux);
 	if (mux->writer == vm)
 		mux->writer = NOBODY;
 	if (mux->vms > 1 && mux->view.kind == MUX_VM && mux->view.vm == vm)
 		note(mux, "console: VM %s has ended; " KEYS_HINT, v->name);
 	vm_console_watch(v->console, false);
 	v->console = NULL;
+	v->screen = NULL;
 	mux->there &= ~BIT(vm);
 }
 
@@ -498,6 +557,8 @@ static void place(struct mux *mux, unsigned vm)
 	if (!v->console)
 		return;
 	v->line = (struct mux_line){0};
+	if (v->screen && v->screen == live_screen(mux))
+		screen_forget(v->screen, true);
 	if (mux->view.kind == MUX_VM && mux->view.vm == vm)
 		v->at = vm_console_back(v->console, MUX_REPLAY);
 	else if (mux->view.kind == MUX_ALL)
@@ -551,7 +612,7 @@ static void show_next(struct mux *mux, bool forward)
 		at = (at + (forward ? 1 : views - 1)) % views;
 	} while (at && !mux->vm[at - 1].console);
 	if (at)
-		mux_show(mux, (struct mux_view){.kind = MUX_VM, .vm = at - 1});
+		show_vm(mux, at - 1);
 	else
 		mux_show(mux, (struct mux_view){.kind = MUX_ALL});
 }
@@ -619,7 +680,7 @@ static void deliver(struct mux *mux, uint8_t byte)
 static void command_key(struct mux *mux, uint8_t byte)
 {
 	if (byte >= '1' && byte <= '9') {
-		mux_show(mux, (struct mux_view){.kind = MUX_VM, .vm = byte - '1'});
+		show_vm(mux, byte - '1');
 		return;
 	}
 	switch (byte) {

@@ -5,6 +5,8 @@
  *
  * Three kinds of view: ALL, the lines of every VM, each beginning "[name] " when there are several
  * VMs, and nothing in them that would move a cursor; one VM's, its bytes as they are; the monitor.
+ * A VM with a screen of text has two views of its own: what it says, lines of the screen among it,
+ * until somebody asks for that VM by a key; from then on the screen as it stands.
  * Lines of the log are in every view, always at the margin and whole. Everything here runs on the
  * one core that owns the console; VMs on others only append to their struct vm_console, and to the
  * log's queue.
@@ -21,6 +23,7 @@
 #include "lib/log.h"
 #include "vm/monitor.h"
 #include "vm/mux_line.h"
+#include "vm/screen.h"
 #include "vm/vmconsole.h"
 
 #define MUX_VMS_MAX    64
@@ -48,6 +51,7 @@ struct mux_view {
 
 struct mux_vm {
 	struct vm_console *console; /* NULL: this VM has none now */
+	struct screen *screen;	    /* NULL: it has none */
 	char name[MUX_NAME_MAX + 1];
 	bool closing;	     /* it says no more */
 	uint64_t at;	     /* taken up to here */
@@ -66,6 +70,8 @@ struct mux {
 	struct mux_vm vm[MUX_VMS_MAX];
 	struct mux_view view;
 	struct mux_view before; /* the monitor */
+	bool live;		/* somebody is there: a VM with a screen is seen by it */
+	struct screen *drawn;	/* the terminal shows this */
 	size_t room;
 	unsigned turn;	     /* the VM whose turn it is */
 	bool mid_line;	     /* the cursor is not at the margin */
@@ -98,6 +104,10 @@ void mux_init(struct mux *mux, const struct mux_ops *ops, void *ctx, struct moni
  * console, which stays until mux_remove_vm. What is in the log by now is shown before its output.
  */
 void mux_add_vm(struct mux *mux, unsigned vm, const char *name, struct vm_console *console);
+/* The VM has a screen, which stays as long; changes to it are shown when mux_drain is called. */
+void mux_add_screen(struct mux *mux, unsigned vm, struct screen *screen);
+/* The screen that is seen, NULL for none. */
+const struct screen *mux_live_screen(const struct mux *mux);
 /* The VM says no more: what it said last is not held back for the rest of its line. */
 void mux_close_vm(struct mux *mux, unsigned vm);
 /*

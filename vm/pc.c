@@ -349,6 +349,30 @@ bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now)
 	return taken;
 }
 
+bool pc_wants_key(struct pc *pc)
+{
+	bool wants;
+
+	spin_lock(&pc->lock);
+	wants = vi8042_wants_key(&pc->i8042);
+	spin_unlock(&pc->lock);
+	return wants;
+}
+
+void pc_key(struct pc *pc, uint8_t key, bool down, uint64_t now)
+{
+	spin_lock(&pc->lock);
+	vi8042_key(&pc->i8042, key, down, now);
+	spin_unlock(&pc->lock);
+}
+
+void pc_look(struct pc *pc, struct vvga_picture *picture)
+{
+	spin_lock(&pc->lock);
+	vvga_look(&pc->vga, picture);
+	spin_unlock(&pc->lock);
+}
+
 void pc_tx_ready(struct pc *pc, uint64_t now)
 {
 	spin_lock(&pc->lock);

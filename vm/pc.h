@@ -218,6 +218,11 @@ static inline bool pc_can_receive(const struct pc *pc)
 	return vuart_can_receive(&pc->com1);
 }
 
+/* The keyboard: see vi8042.h. What it has of the picture: see vvga.h. */
+bool pc_wants_key(struct pc *pc);
+void pc_key(struct pc *pc, uint8_t key, bool down, uint64_t now);
+void pc_look(struct pc *pc, struct vvga_picture *picture);
+
 bool pc_receive(struct pc *pc, uint8_t byte, uint64_t now);
 void pc_tx_ready(struct pc *pc, uint64_t now);
 

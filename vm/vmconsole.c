@@ -57,6 +57,13 @@ uint64_t vm_console_room(struct vm_console *console)
 	return LOAD(console->watched) ? room(console) : console->size;
 }
 
+bool vm_console_at_margin(const struct vm_console *console)
+{
+	uint64_t head = console->head;
+
+	return !head || console->buffer[(head - 1) & (console->size - 1)] == '\n';
+}
+
 uint64_t vm_console_bytes(const struct vm_console *console)
 {
 	return LOAD(console->head);

@@ -44,6 +44,8 @@ bool vm_console_put(struct vm_console *console, uint8_t byte);
  * there is room again (mux_ops.room), also if it became so meanwhile.
  */
 uint64_t vm_console_room(struct vm_console *console);
+/* The producer's: whether the last byte ended a line. */
+bool vm_console_at_margin(const struct vm_console *console);
 /* Bytes said so far. */
 uint64_t vm_console_bytes(const struct vm_console *console);
 /* The next byte typed, -1 for none. */

@@ -12,12 +12,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vm/keys.h"
 #include "vm/monitor_ops.h"
+#include "vm/screen.h"
 #include "vm/vm.h"
 
 /* What each VM's console takes: the struct, and its scroll-back in the pages after it. */
 #define CONSOLE_BYTES (PAGE_SIZE + VM_CONSOLE_SIZE_DEFAULT)
 _Static_assert(sizeof(struct vm_console) <= PAGE_SIZE, "the scroll-back begins on the next page");
+
+/* What a console has beside, where it is a screen and a keyboard. */
+struct console_screen {
+	struct vm *vm;
+	struct screen screen;
+	struct keys keys;
+	bool told; /* at the VM's end, of all that is on it */
+};
+
+/* Bytes for the console of such a VM, in all. */
+static inline uint64_t console_bytes(const struct vm_config *config)
+{
+	return CONSOLE_BYTES + (config->console_vga ? sizeof(struct console_screen) : 0);
+}
 
 /*
  * Once, on core 0. From here on lines of the log are queued, and go out by console_housekeeping.
@@ -26,7 +42,7 @@ _Static_assert(sizeof(struct vm_console) <= PAGE_SIZE, "the scroll-back begins o
 void console_init(const struct monitor_ops *ops, unsigned vms, uint64_t hz);
 
 /*
- * VM number `number` begins: what it says goes to `console`, CONSOLE_BYTES of zeroes, or what it
+ * VM number `number` begins: what it says goes to `console`, console_bytes of zeroes, or what it
  * had in its last run. That memory stays the caller's, and in use until console_remove_vm.
  */
 void console_add_vm(unsigned number, struct vm *vm, struct vm_console *console);

@@ -58,7 +58,7 @@ static unsigned number_of(const struct life *l)
 static bool make_console(struct life *l, struct error *error)
 {
 	if (!l->console)
-		l->console = alloc_pages(CONSOLE_BYTES);
+		l->console = alloc_pages(console_bytes(l->config));
 	return l->console || error_set(error, "no memory left for its console");
 }
 
@@ -67,7 +67,7 @@ static void unmake_console(struct life *l)
 	if (!l->console)
 		return;
 	console_remove_vm(number_of(l), rdtsc());
-	free_pages(l->console, CONSOLE_BYTES);
+	free_pages(l->console, console_bytes(l->config));
 	l->console = NULL;
 }
 

@@ -130,12 +130,12 @@ class Mkiso(unittest.TestCase):
     def test_keys_of_scheduling_and_life(self):
         menu = self.menu("[a]\nkernel = kernel\npin = 1, 2,63\nweight = 10000\ncap = 25%\n"
                          "autostart = no\ndepends = b\non-crash = restart\nrestarts = 60\n"
-                         "[b]\nkernel = kernel\ncap = 100\nautostart = yes\n")
+                         "[b]\nkernel = kernel\ncap = 100\nautostart = yes\nconsole = vga\n")
         lines = re.findall(r"module2 (.*)", menu)
         self.assertEqual(lines, [
             "'/vm/kernel' 'kernel' 'a' 'pin=1,2,63' 'weight=10000' 'cap=25%' 'autostart=no' "
             "'depends=b' 'on-crash=restart' 'restarts=60'",
-            "'/vm/kernel' 'kernel' 'b' 'cap=100' 'autostart=yes'"])
+            "'/vm/kernel' 'kernel' 'b' 'cap=100' 'autostart=yes' 'console=vga'"])
 
     def test_bad_pin(self):
         for bad in ("64", "-1", "1,", ",1", "1,,2", "all", "1 2", "0x1"):

@@ -139,6 +139,7 @@ static void test_numbers(void **state)
 	refused("kernel bad restarts=61", "restarts=61", "minute, from 1 to 60");
 	refused("kernel bad on-crash=explode", "on-crash=explode", "stop, restart or pause");
 	refused("kernel bad autostart=1", "autostart=1", "yes or no");
+	refused("kernel bad console=tty", "console=tty", "vga or serial");
 	refused("kernel bad timeout=0", "timeout=0", "want seconds, from 1 to 86400");
 	refused("kernel bad timeout=5s", "timeout=5s", "1 to 86400");
 	refused("kernel bad timeout=86401", "timeout=86401", "1 to 86400");
@@ -223,7 +224,8 @@ static void test_life(void **state)
 
 	(void)state;
 	PARSE("kernel a", "kernel b on-crash=restart restarts=60 autostart=no",
-	      "kernel c on-crash=pause autostart=yes", "kernel d on-crash=stop");
+	      "kernel c on-crash=pause autostart=yes console=vga",
+	      "kernel d on-crash=stop console=serial");
 	for (unsigned i = 0; i < 4; i++)
 		assert_false(vm[i].refused);
 	assert_int_equal(vm[0].on_crash, CONFIG_ON_CRASH_STOP);
@@ -234,7 +236,8 @@ static void test_life(void **state)
 	assert_int_equal(vm[1].restarts, 60);
 	assert_false(vm[1].autostart);
 	assert_int_equal(vm[2].on_crash, CONFIG_ON_CRASH_PAUSE);
-	assert_true(vm[2].autostart);
+	assert_true(vm[2].autostart && vm[2].console_vga);
+	assert_false(vm[1].console_vga || vm[3].console_vga);
 	assert_int_equal(vm[3].on_crash, CONFIG_ON_CRASH_STOP);
 }
 

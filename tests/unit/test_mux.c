@@ -606,6 +606,57 @@ static void test_random_output_in_all(void **state)
 	check_lines();
 }
 
+static struct screen screen;
+
+static void add_screen(unsigned vm)
+{
+	screen_init(&screen);
+	screen.columns = 80;
+	screen.rows = screen.cursor_y = 25;
+	mux_add_screen(&mux, vm, &screen);
+}
+
+/* Its lines, until somebody asks for it by a key; then the screen, around the log's lines. */
+static void test_screen(void **state)
+{
+	(void)state;
+	start(1);
+	add_screen(0);
+	say(0, "a line\r\n");
+	shows("socle: console: VM alpha has a screen: Ctrl-A 1 shows it; its lines come here\r\n"
+	      "a line\r\n");
+	keys("\x01"
+	     "1");
+	screen.now[2].cell[3] = 0x0741;
+	say(0, "not seen\r\n");
+	shows("socle: console: VM 1, alpha; Ctrl-A ? helps\r\n"
+	      "\x1b[0;37;40m\x1b[2J\x1b[3;4H\x1b[0;37;40mA\x1b[?25l");
+	screen.now[2].cell[4] = 0x1E42;
+	shows("\x1b[0;93;44mB");
+	assert_ptr_equal(mux_live_screen(&mux), &screen);
+	log_info("hello");
+	drain();
+	assert_ptr_equal(strstr(out, "\x1b[0m\x1b[?25h\x1b[0 q\x1b[26;1H\x1b[Jsocle: hello\r\n"),
+			 out);
+	assert_non_null(strstr(out, "\x1b[1;1H"));
+	clear();
+	shows("");
+	/* Who does not look at what it says does not hold it up. */
+	for (unsigned i = 0; i < 2 * RING; i++)
+		say(0, "x");
+	assert_true(vm_console_room(&console[0]) > 0);
+	screen.now[0].cell[0] = 0x0743;
+	mux_close_vm(&mux, 0);
+	assert_true(mux_drained(&mux, 0));
+	mux_remove_vm(&mux, 0, now);
+	assert_non_null(strstr(out, "C"));
+	assert_non_null(strstr(out, "\x1b[26;1H\x1b[J"));
+	clear();
+	assert_null(mux_live_screen(&mux));
+	log_info("verdict");
+	shows("socle: verdict\r\n");
+}
+
 static void test_random_keys(void **state)
 {
 	static const char likely[] = "\x01\x01\x01mnp019?a\r\x04vms help console beta --json\x03";
@@ -623,6 +674,7 @@ static void test_random_keys(void **state)
 				     : (uint8_t)rand(),
 			  now);
 		vm_console_put(&console[vm], (uint8_t)rand());
+		screen.now[rand() % 25].cell[rand() % 80] = (uint16_t)(rand() | 0x20);
 		if (rand() % 50 == 0)
 			log_info("line %u", i);
 		if (rand() % 500 == 0) {
@@ -631,6 +683,8 @@ static void test_random_keys(void **state)
 				mux_remove_vm(&mux, vm, now);
 			else
 				mux_add_vm(&mux, vm, "again", &console[vm]);
+			if (vm == 2)
+				add_screen(vm);
 		}
 		drain_some((size_t)rand() % 8000);
 		if (length > sizeof(out) / 2)
@@ -661,6 +715,7 @@ int main(void)
 		cmocka_unit_test(test_monitor_view),
 		cmocka_unit_test(test_input_waits),
 		cmocka_unit_test(test_random_output_in_all),
+		cmocka_unit_test(test_screen),
 		cmocka_unit_test(test_random_keys),
 	};
 
