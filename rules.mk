@@ -15,12 +15,12 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-pro
 BARE := -std=c11 -O2 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
 	-mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
 	-fno-asynchronous-unwind-tables
-CFLAGS := $(BARE) -falign-functions=4 -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
+CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
 GUEST_CFLAGS := $(BARE) -mno-red-zone
 HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
 ASFLAGS := -g -F dwarf -w+all -Werror -I. -I$(B)/ -I$(B)/gen/
-LDFLAGS := -nostdlib -static -z noexecstack -z max-page-size=4096
+LDFLAGS := -O2 --gc-sections -nostdlib -static -z noexecstack -z max-page-size=4096
 
 # The house: folders that run on the target, and those of them that are plain C (host tests too).
 TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c \
@@ -72,7 +72,7 @@ SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86
 	lib/parse.c lib/log.c lib/mtrr.c vm/vm.c vmx/vmx_vcpu.c devices/vrtc.c devices/vi8042.c devices/vpci.c devices/vvga.c \
 	devices/vpiix.c devices/vata*.c devices/vfwcfg.c devices/vpit.c devices/vacpi.c devices/vuart.c \
 	lib/frames.c ept/ept.c vm/vmconsole.c vm/disk.c))
-SMALL_C += $(wildcard devices/vps2.c vm/keys.c vm/screen*.c devices/vhpet.c)
+SMALL_C += $(wildcard ept/ept.c lib/frames.c vm/sched.c devices/vacpi.c devices/vport.c devices/vpit.c devices/vps2.c vm/keys.c vm/screen*.c devices/vhpet.c)
 
 .PHONY: all unit fuzz iso test-files check objects
 all: $(B)/socle.elf
@@ -80,10 +80,11 @@ all: $(B)/socle.elf
 
 ## The hypervisor
 
-$(SMALL_C:%.c=$(B)/target/%.o): OPTIMIZE := -Os
-# Padding between blocks costs a twentieth of the image and no CPU needs it here. GCC's words.
-UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -E - >/dev/null 2>&1 && \
-	echo -falign-loops=1 -falign-jumps=1)
+$(SMALL_C:%.c=$(B)/target/%.o): OPTIMIZE := -Oz -falign-functions=1
+# Padding between blocks and tables costs a twentieth of the image, and no CPU needs it here. GCC's
+# words.
+UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malign-data=abi -E - >/dev/null 2>&1 && \
+	echo -falign-loops=1 -falign-jumps=1 -malign-data=abi)
 
 $(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
 	$(call say,CC,$<)
