@@ -275,8 +275,8 @@ $(B)/debian/vmlinux%: $(B)/debian/vmlinuz% guests/linux/vmlinux
 	$(call say,VMLINUX,$@)
 	$(Q)guests/linux/vmlinux $< $@
 
-DEBIAN_FILES := $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock memtest86+x64.bin \
-	memtest86+ia32.bin xen)
+DEBIAN_FILES := $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock vmlinuz-6.12 \
+	vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen)
 
 $(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
 	$(call say,CC,$<)

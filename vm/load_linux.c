@@ -21,6 +21,7 @@
 #define VERSION_XFLAGS	 0x020C
 #define LOADED_HIGH	 0x01
 #define XLF_KERNEL_64	 0x01
+#define XLF_ABOVE_4G	 0x02
 #define LOADER_UNDEFINED 0xFF
 #define VIDEO_NORMAL	 0xFFFF
 
@@ -97,7 +98,10 @@ struct zero_page {
 	uint16_t character_lines;
 	uint8_t screen_and_apm[0x070 - 0x012];
 	uint64_t acpi_rsdp_addr;
-	uint8_t disks[0x1E8 - 0x078];
+	uint8_t disks[0x0C0 - 0x078];
+	uint32_t ext_ramdisk_image; /* upper halves */
+	uint32_t ext_ramdisk_size;
+	uint8_t edid[0x1E8 - 0x0C8];
 	uint8_t e820_entries;
 	uint8_t various[HEADER_OFFSET - 0x1E9];
 	struct setup_header header;
@@ -116,6 +120,16 @@ _Static_assert(offsetof(struct zero_page, e820) == 0x2D0, "zero page");
 _Static_assert(sizeof(struct zero_page) == PAGE_SIZE, "zero page");
 _Static_assert(E820_MAX >= IMAGE_MAP_MAX, "the map fits");
 
+/* A node of a list that the kernel walks; its bytes follow. */
+struct setup_data {
+	uint64_t next;
+	uint32_t type;
+	uint32_t size;
+};
+
+_Static_assert(sizeof(struct setup_data) == 16, "setup_data");
+_Static_assert(offsetof(struct zero_page, ext_ramdisk_size) == 0x0C4, "zero page");
+
 /* What is known of the kernel before it is put anywhere. */
 struct kernel {
 	struct setup_header header;
@@ -123,6 +137,8 @@ struct kernel {
 	uint64_t code_size;
 	uint64_t init_size; /* bytes it needs from its load address on */
 	uint64_t load;	    /* gpa */
+	uint64_t top;	    /* gpa: what goes high in memory goes below this */
+	uint64_t initrd;    /* gpa */
 	bool has_64;
 };
 
@@ -175,6 +191,7 @@ static bool find_code(struct kernel *kernel, const struct config_file *file, str
 				 "promises %llu",
 				 (unsigned long long)file->size,
 				 (unsigned long long)(setup + size));
+	kernel->header.setup_data = 0;
 	kernel->code = file->data + setup;
 	kernel->code_size = size;
 	kernel->init_size = size;
@@ -195,6 +212,7 @@ static bool place_kernel(struct kernel *kernel, const struct guest_memory *memor
 
 	if (!align || (align & (align - 1)))
 		align = ALIGN_DEFAULT;
+	kernel->top = end;
 	kernel->load = preferred;
 	if (preferred >= LAYOUT_KERNEL && range_within(preferred, kernel->init_size, end))
 		return true;
@@ -211,29 +229,68 @@ static bool place_kernel(struct kernel *kernel, const struct guest_memory *memor
 			 (unsigned long long)((kernel->load + kernel->init_size) / MIB + 1));
 }
 
-/* As high as the kernel and RAM allow, on a page. */
-static bool load_initrd(struct setup_header *header, const struct kernel *kernel,
-			const struct config_file *initrd, struct guest_memory *memory,
-			struct error *error)
+/* A place for `size` bytes on a page, as high as the kernel and `limit` allow; 0 without. */
+static uint64_t take_top(struct kernel *kernel, uint64_t size, uint64_t limit)
 {
-	uint64_t end = MIN(image_ram_end(memory), (uint64_t)header->initrd_addr_max + 1);
-	uint64_t floor = kernel->load + kernel->init_size, start;
+	uint64_t end = MIN(kernel->top, limit), floor = kernel->load + kernel->init_size, start;
+
+	if (floor > end || size > end - floor)
+		return 0;
+	start = align_down(end - size, PAGE_SIZE);
+	if (start < floor)
+		return 0;
+	kernel->top = start;
+	return start;
+}
+
+/* Above 4 GiB only if there is no room below and the kernel says that it would find it. */
+static bool load_initrd(struct kernel *kernel, const struct config_file *initrd,
+			struct guest_memory *memory, struct error *error)
+{
+	uint64_t limit = (uint64_t)kernel->header.initrd_addr_max + 1,
+		 end = MIN(kernel->top, limit);
+	uint64_t high = guest_memory_high(memory);
 
 	if (!initrd->data)
 		return true;
-	if (floor > end || initrd->size > end - floor ||
-	    align_down(end - initrd->size, PAGE_SIZE) < floor)
+	kernel->initrd = take_top(kernel, initrd->size, limit);
+	if (!kernel->initrd && kernel->has_64 && kernel->header.xloadflags & XLF_ABOVE_4G &&
+	    initrd->size <= high)
+		kernel->initrd = GUEST_HIGH_BASE + align_down(high - initrd->size, PAGE_SIZE);
+	if (!kernel->initrd)
 		return error_set(error,
 				 "initrd: %lluK do not fit between the kernel's end at 0x%llx and "
 				 "0x%llx; want more memory or a smaller initrd",
 				 (unsigned long long)(initrd->size / KIB),
-				 (unsigned long long)floor, (unsigned long long)end);
-	start = align_down(end - initrd->size, PAGE_SIZE);
-	header->ramdisk_image = (uint32_t)start;
-	header->ramdisk_size = (uint32_t)initrd->size;
-	if (!guest_memory_write(memory, start, initrd->data, initrd->size))
-		return error_set(error, "initrd: the place for it, 0x%llx, is not RAM",
-				 (unsigned long long)start);
+				 (unsigned long long)(kernel->load + kernel->init_size),
+				 (unsigned long long)end);
+	return guest_memory_write(memory, kernel->initrd, initrd->data, initrd->size) ||
+	       error_set(error, "initrd: the place for it, 0x%llx, is not RAM",
+			 (unsigned long long)kernel->initrd);
+}
+
+/* `module = FILE setup-data=TYPE` is a node of the list, in the order of the description. */
+static bool load_setup_data(struct kernel *kernel, const struct vm_config *config,
+			    struct guest_memory *memory, struct error *error)
+{
+	for (unsigned i = config->modules; i-- > 0;) {
+		const struct config_file *file = &config->module[i];
+		struct setup_data node = {kernel->header.setup_data, 0, (uint32_t)file->size};
+		struct text key, value;
+		uint64_t type, start;
+
+		if (!text_split(file->cmdline, &key, &value) || !text_equals(key, "setup-data") ||
+		    !text_number(value, UINT32_MAX, &type))
+			return error_set(error, "module: Linux takes setup-data=TYPE alone; want "
+						"that, or initrd instead");
+		node.type = (uint32_t)type;
+		start = take_top(kernel, sizeof(node) + file->size, UINT64_MAX);
+		if (!start || !guest_memory_write(memory, start, &node, sizeof(node)) ||
+		    !guest_memory_write(memory, start + sizeof(node), file->data, file->size))
+			return error_set(error, "module: no room for setup data of %lluK",
+					 (unsigned long long)(file->size / KIB));
+		kernel->header.setup_data = start;
+	}
 	return true;
 }
 
@@ -266,8 +323,8 @@ static void fill_e820(struct zero_page *page, const struct guest_memory *memory)
 			(struct e820_entry){map.entry[i].gpa, map.entry[i].size, map.entry[i].type};
 }
 
-static bool write_zero_page(const struct kernel *kernel, struct guest_memory *memory, uint64_t rsdp,
-			    struct error *error)
+static bool write_zero_page(const struct kernel *kernel, uint64_t initrd_size,
+			    struct guest_memory *memory, uint64_t rsdp, struct error *error)
 {
 	struct zero_page *page;
 
@@ -280,7 +337,10 @@ static bool write_zero_page(const struct kernel *kernel, struct guest_memory *me
 	page->header.type_of_loader = LOADER_UNDEFINED;
 	page->header.vid_mode = VIDEO_NORMAL;
 	page->header.code32_start = (uint32_t)kernel->load;
-	page->header.setup_data = 0;
+	page->header.ramdisk_image = (uint32_t)kernel->initrd;
+	page->header.ramdisk_size = (uint32_t)initrd_size;
+	page->ext_ramdisk_image = (uint32_t)(kernel->initrd >> 32);
+	page->ext_ramdisk_size = (uint32_t)(initrd_size >> 32);
 	/* What firmware has left on the screen's side: VGA, mode 3. */
 	page->video_mode = 3;
 	page->columns = 80;
@@ -309,13 +369,12 @@ bool linux_load(const struct vm_config *config, struct guest_memory *memory, uin
 {
 	struct kernel kernel;
 
-	if (config->modules)
-		return error_set(error, "module: Linux takes no modules; want initrd instead");
 	if (!read_header(&kernel, &config->kernel, error) ||
 	    !find_code(&kernel, &config->kernel, error) || !place_kernel(&kernel, memory, error) ||
 	    !load_cmdline(&kernel.header, config->kernel.cmdline, memory, error) ||
-	    !load_initrd(&kernel.header, &kernel, &config->initrd, memory, error) ||
-	    !write_zero_page(&kernel, memory, rsdp, error))
+	    !load_initrd(&kernel, &config->initrd, memory, error) ||
+	    !load_setup_data(&kernel, config, memory, error) ||
+	    !write_zero_page(&kernel, config->initrd.size, memory, rsdp, error))
 		return false;
 	if (!guest_memory_write(memory, kernel.load, kernel.code, kernel.code_size))
 		return error_set(error, "kernel: its place, 0x%llx, is not RAM",

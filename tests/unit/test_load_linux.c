@@ -244,6 +244,69 @@ static void test_initrd_too_big(void **state)
 	refused(f, "initrd", "more memory");
 }
 
+/* Too big for what lies below 4 GiB: above, if the kernel takes it there. */
+static void test_initrd_above(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t *page = f->ram + LAYOUT_BOOT_PARAMS;
+	const uint64_t size = RAM - 4096;
+	uint8_t *high = calloc(1, RAM), *initrd = malloc(size);
+
+	memset(initrd, 0x5A, size);
+	f->config.initrd = (struct config_file){.data = initrd, .size = size};
+	f->memory.extent[1] = (struct guest_extent){GUEST_HIGH_BASE, RAM, high};
+	f->memory.extents = 2;
+	put(f->image, 0x236, 1, 2);
+	refused(f, "initrd", "more memory");
+	put(f->image, 0x236, 3, 2);
+	assert_true(load(f));
+	assert_int_equal(get(page, 0x218, 4), 4096);
+	assert_int_equal(get(page, 0x0C0, 4), 1);
+	assert_int_equal(get(page, 0x21C, 4), size);
+	assert_int_equal(get(page, 0x0C4, 4), 0);
+	assert_int_equal(high[4095], 0);
+	assert_memory_equal(high + 4096, initrd, size);
+	f->config.initrd.size = RAM + 1;
+	refused(f, "initrd", "more memory");
+	f->config.initrd.size = 4096;
+	assert_true(load(f));
+	assert_int_equal(get(page, 0x0C0, 4), 0);
+	free(initrd);
+	free(high);
+}
+
+static void test_setup_data(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t a[5000] = {1, 2, 3}, b[10] = {4, 5, 6};
+	const uint8_t *page = f->ram + LAYOUT_BOOT_PARAMS;
+	uint64_t first, second;
+
+	put(f->image, 0x250, 0x1234, 8); /* what the file has there is nothing */
+	f->config.initrd = (struct config_file){.data = a, .size = sizeof(a)};
+	f->config.modules = 2;
+	f->config.module[0] = (struct config_file){a, sizeof(a), text_from("setup-data=9", 12)};
+	f->config.module[1] = (struct config_file){b, sizeof(b), text_from("setup-data=0x10", 15)};
+	assert_true(load(f));
+	first = get(page, 0x250, 8);
+	second = get(f->ram, first, 8);
+	assert_int_equal(get(f->ram, first + 8, 4), 9);
+	assert_int_equal(get(f->ram, first + 12, 4), sizeof(a));
+	assert_memory_equal(f->ram + first + 16, a, sizeof(a));
+	assert_int_equal(get(f->ram, second, 8), 0);
+	assert_int_equal(get(f->ram, second + 8, 4), 16);
+	assert_memory_equal(f->ram + second + 16, b, sizeof(b));
+	assert_true(first >= 0x1100000 && first + 16 + sizeof(a) <= second);
+	assert_true(second + 16 + sizeof(b) <= get(page, 0x218, 4));
+	f->config.module[1].cmdline = text_from("words", 5);
+	refused(f, "module: Linux takes setup-data=TYPE", "initrd instead");
+	f->config.module[1].cmdline = text_from("setup-data=x", 12);
+	refused(f, "module", "setup-data=TYPE");
+	f->config.module[1] = f->config.module[0];
+	f->config.module[1].size = RAM;
+	refused(f, "module", "no room for setup data");
+}
+
 static void test_cmdline(void **state)
 {
 	struct fixture *f = *state;
@@ -330,8 +393,6 @@ static void test_odd_headers(void **state)
 	assert_true(load(f));
 	put(f->image, 0x260, UINT32_MAX, 4);
 	refused(f, "memory", "memory=");
-	f->config.modules = 1;
-	refused(f, "module", "initrd");
 }
 
 static void test_boot_key(void **state)
@@ -398,11 +459,12 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_state),    TEST(test_identity_map), TEST(test_zero_page),
-		TEST(test_e820),     TEST(test_initrd),	      TEST(test_initrd_too_big),
-		TEST(test_cmdline),  TEST(test_relocates),    TEST(test_too_little_memory),
-		TEST(test_32bit),    TEST(test_truncated),    TEST(test_odd_headers),
-		TEST(test_boot_key), TEST(test_real),	      TEST(test_noise),
+		TEST(test_state),	 TEST(test_identity_map), TEST(test_zero_page),
+		TEST(test_e820),	 TEST(test_initrd),	  TEST(test_initrd_too_big),
+		TEST(test_cmdline),	 TEST(test_relocates),	  TEST(test_too_little_memory),
+		TEST(test_32bit),	 TEST(test_truncated),	  TEST(test_odd_headers),
+		TEST(test_boot_key),	 TEST(test_real),	  TEST(test_noise),
+		TEST(test_initrd_above), TEST(test_setup_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
