@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tools/mkiso: good descriptions become the right menu, bad ones one line each."""
+import gzip
 import re
 import subprocess
 import tempfile
@@ -181,6 +182,34 @@ class Mkiso(unittest.TestCase):
 
     def test_bad_boot(self):
         self.refused("[a]\nkernel = kernel\nboot = magic\n", "[a] boot", "linux, multiboot")
+
+    def test_flat(self):
+        menu = self.menu("[a]\nkernel = kernel\nboot = flat16\nload = 0x7c00\nentry = 32K\n")
+        self.assertIn("'kernel' 'a' 'boot=flat16' 'load=0x7c00' 'entry=32K'", menu)
+        (self.path / "out.iso").unlink()
+        self.refused("[a]\nkernel = kernel\nload = 1M\n", "0.vm:3: [a] load",
+                     "want boot = flat16, flat32, flat64")
+        self.refused("[a]\nkernel = kernel\nboot = pvh\nentry = 1M\n", "0.vm:4: [a] entry",
+                     "flat16")
+        self.refused("[a]\nkernel = kernel\nboot = flat32\nload = high\n", "0.vm:4: [a] load",
+                     "such as 0x100000")
+
+    def test_packed_kernel(self):
+        """It goes onto the ISO unpacked, under its name; what depends on it names the file itself."""
+        packed = self.path / "xen.gz"
+        packed.write_bytes(gzip.compress(b"a kernel"))
+        menu = self.menu("[a]\nkernel = xen.gz\nmodule = xen.gz\n[b]\nkernel = xen.gz\n",
+                         args=("--depend", "out.d"))
+        self.assertEqual(re.findall(r"module2 (.*)", menu), [
+            "'/vm/xen' 'kernel' 'a'", "'/vm/xen.gz' 'module' 'a'", "'/vm/xen' 'kernel' 'b'"])
+        self.assertIn(str(packed.resolve()), (self.path / "out.d").read_text())
+        self.assertNotIn("mkiso-", (self.path / "out.d").read_text())
+        subprocess.run(["xorriso", "-osirrox", "on", "-indev", "out.iso", "-extract", "/vm/xen",
+                        "xen.out"], cwd=self.path, capture_output=True, check=True)
+        self.assertEqual((self.path / "xen.out").read_bytes(), b"a kernel")
+        packed.write_bytes(packed.read_bytes()[:12])
+        (self.path / "out.iso").unlink()
+        self.refused("[a]\nkernel = xen.gz\n", "xen.gz", "cannot be unpacked")
 
     def test_no_kernel(self):
         self.refused("[a]\nmemory = 4M\n", "0.vm:1", "[a]", "has no kernel")

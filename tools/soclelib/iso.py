@@ -4,11 +4,13 @@
 The steps of grub-mkrescue, with two differences: GRUB's modules are all inside its core image, since
 each file that GRUB reads from a CD costs time, and nothing else of GRUB's is on the ISO.
 """
+import gzip
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from pathlib import Path
 
 GRUB_LIB = Path(os.environ.get("GRUB_LIB", "/usr/lib/grub"))
@@ -141,10 +143,34 @@ class Image(Disc):
         super().__init__(timeout)
         self.args = args
         self.socle = self.place(Path(socle), "/boot")
+        self.unpacked = {}
+        self.folder = tempfile.TemporaryDirectory(prefix="mkiso-")
+
+    def unpack(self, path):
+        """A kernel as GRUB would hand it over: Debian has Xen, and others theirs, packed by gzip."""
+        path = path.resolve()
+        with open(path, "rb") as file:
+            if file.read(2) != b"\x1f\x8b":
+                return path
+        if path not in self.unpacked:
+            copy = Path(self.folder.name) / str(len(self.unpacked)) / path.name.removesuffix(".gz")
+            copy.parent.mkdir()
+            try:
+                copy.write_bytes(gzip.decompress(path.read_bytes()))
+            except (EOFError, OSError, zlib.error) as error:
+                raise BadIso(f"{path}: cannot be unpacked: {error}") from None
+            self.unpacked[path] = copy
+        return self.unpacked[path]
+
+    def inputs(self):
+        """The host files that go in, those that were unpacked by their own names."""
+        own = {copy: path for path, copy in self.unpacked.items()}
+        return [own.get(path, path) for path in self.files.values()]
 
     def add(self, description):
         """Adds a description as a menu entry."""
-        lines = [module_line(self.place(module.path), machine.name, module)
+        lines = [module_line(self.place(self.unpack(module.path) if module.role == "kernel"
+                                        else module.path), machine.name, module)
                  for machine in description.machines for module in machine.modules]
         self.add_raw(description.title, description.args, lines)
 
