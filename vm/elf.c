@@ -104,8 +104,6 @@ bool elf_program(const struct elf *elf, unsigned i, struct elf_program *program)
 	uint64_t at = elf->header.phoff + (uint64_t)i * elf->header.phentsize;
 	struct program32 narrow;
 
-	if (at < elf->header.phoff)
-		return false;
 	if (elf->wide)
 		return copy(elf->file, at, program, sizeof(*program));
 	if (!copy(elf->file, at, &narrow, sizeof(narrow)))
@@ -120,8 +118,6 @@ bool elf_section(const struct elf *elf, unsigned i, struct elf_section *section)
 	uint64_t at = elf->header.shoff + (uint64_t)i * elf->header.shentsize;
 	struct section32 n;
 
-	if (at < elf->header.shoff)
-		return false;
 	if (elf->wide)
 		return copy(elf->file, at, section, sizeof(*section));
 	if (!copy(elf->file, at, &n, sizeof(n)))

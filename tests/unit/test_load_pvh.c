@@ -42,7 +42,7 @@ static uint64_t get(const uint8_t *at, uint64_t offset, unsigned size)
 /* Two notes, of which the second is Xen's of type 18. */
 static void put_notes(uint8_t *image, uint64_t entry, unsigned size)
 {
-	static const uint32_t first[] = {4, 5, 3, 0x00554E47, 1, 2},
+	static const uint32_t first[] = {3, 5, 3, 0x00004E47, 1, 2},
 			      second[] = {4, 8, 18, 0x006E6558};
 
 	memcpy(image + NOTE, first, sizeof(first));
