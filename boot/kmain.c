@@ -82,6 +82,7 @@ static void start_vmx(void)
 	host->largest_ept_level = vmx_caps()->ept_largest_level;
 	host->ept_dirty_flags = vmx_caps()->ept_dirty_flags;
 	host->invalidate_ept = invalidate_ept;
+	host->apic_access_page = vmx_apic_access_page();
 	host->kick = core_kick;
 }
 

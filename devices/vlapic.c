@@ -19,7 +19,7 @@
 /* Version 14H, six LVT entries, EOI broadcasts can be suppressed. */
 #define VERSION_VALUE	     (0x14U | 5U << 16 | 1U << 24)
 
-#define SVR_ENABLE	     (1U << 8)
+#define SVR_ENABLE	     VLAPIC_SVR_ENABLE
 #define SVR_NO_BROADCAST     (1U << 12)
 #define SVR_RESET	     0xFFU
 #define SVR_WIRED	     (SVR_ENABLE | 0x0FU)
@@ -102,9 +102,17 @@ static uint32_t get(const struct vlapic *v, unsigned reg)
 	return value;
 }
 
-static void put(struct vlapic *v, unsigned reg, uint32_t value)
+static void put_page(struct vlapic *v, unsigned reg, uint32_t value)
 {
 	__builtin_memcpy(v->page + reg, &value, sizeof(value));
+}
+
+/* What a later write does may depend on it: it is kept where the processor does not write. */
+static void put(struct vlapic *v, unsigned reg, uint32_t value)
+{
+	put_page(v, reg, value);
+	if (reg >= VLAPIC_ICR)
+		v->kept[reg / 16 % VLAPIC_KEPT] = value;
 }
 
 /* The three arrays of 256 bits (IRR, ISR, TMR) lie in eight registers each. */
@@ -123,7 +131,7 @@ static void vector_set(struct vlapic *v, unsigned array, uint8_t vector, bool se
 	unsigned reg = vector_reg(array, vector);
 	uint32_t bit = 1U << vector % 32;
 
-	put(v, reg, set ? get(v, reg) | bit : get(v, reg) & ~bit);
+	put_page(v, reg, set ? get(v, reg) | bit : get(v, reg) & ~bit);
 }
 
 static int16_t vector_top(const struct vlapic *v, unsigned array)
@@ -139,7 +147,7 @@ static int16_t vector_top(const struct vlapic *v, unsigned array)
 
 static bool software_enabled(const struct vlapic *v)
 {
-	return get(v, VLAPIC_SVR) & SVR_ENABLE;
+	return vlapic_software_enabled(v);
 }
 
 static void changed(struct vlapic *v)
@@ -581,8 +589,17 @@ void vlapic_resync(struct vlapic *v)
 	v->isr_top = vector_top(v, VLAPIC_ISR);
 }
 
+void vlapic_undelegate(struct vlapic *v)
+{
+	v->delegated = false;
+	v->request = -1;
+	vlapic_resync(v);
+}
+
 void vlapic_delegate(struct vlapic *v)
 {
+	/* The processor computes it from now on, at its next entry first. */
+	put_page(v, VLAPIC_PPR, vlapic_ppr(v));
 	v->delegated = true;
 	v->rewritten = true;
 	v->request = v->irr_top = v->isr_top = -1;
@@ -659,6 +676,7 @@ static void write_register(struct vlapic *v, unsigned reg, uint32_t value, uint6
 		put(v, reg, value);
 		if (!(value & SVR_ENABLE))
 			mask_lvts(v);
+		changed(v);
 		break;
 	case VLAPIC_DFR: put(v, reg, value | ~DFR_MODEL); break;
 	case VLAPIC_ESR:
@@ -773,6 +791,21 @@ void vlapic_write(struct vlapic *v, uint64_t offset, unsigned size, uint64_t val
 	write_register(v, reg, (uint32_t)value & rules[reg / 16].bits, now);
 }
 
+void vlapic_written(struct vlapic *v, uint64_t offset, uint64_t now)
+{
+	unsigned reg = (unsigned)offset & 0xFF0;
+	uint32_t value;
+
+	if (reg / 16 >= REGISTERS)
+		return;
+	value = get(v, reg);
+	if (reg >= VLAPIC_ICR)
+		put_page(v, reg, v->kept[reg / 16 % VLAPIC_KEPT]);
+	else if (reg == VLAPIC_ID)
+		put_page(v, reg, v->id << 24);
+	vlapic_write(v, reg, sizeof(value), value, now);
+}
+
 /* --- Modes and reset --- */
 
 static void set_identity(struct vlapic *v)
@@ -789,6 +822,7 @@ static void set_identity(struct vlapic *v)
 static void reset_registers(struct vlapic *v)
 {
 	memset(v->page, 0, VLAPIC_PAGE_SIZE);
+	memset(v->kept, 0, sizeof(v->kept));
 	put(v, VLAPIC_VERSION, VERSION_VALUE);
 	put(v, VLAPIC_DFR, UINT32_MAX);
 	put(v, VLAPIC_SVR, SVR_RESET);

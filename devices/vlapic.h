@@ -60,6 +60,8 @@ enum vlapic_reg {
 };
 
 #define VLAPIC_PAGE_SIZE    0x1000
+#define VLAPIC_KEPT	    16
+#define VLAPIC_SVR_ENABLE   (1U << 8)
 #define VLAPIC_MSR_FIRST    0x800
 #define VLAPIC_MSR_LAST	    0x8FF
 #define VLAPIC_BASE_DEFAULT 0xFEE00000ULL
@@ -109,8 +111,9 @@ struct vlapic {
 	int16_t request;     /* highest vector set in IRR, -1 for none */
 	uint8_t physical_bits;
 	uint32_t id;
-	uint32_t errors; /* found since the last write to ESR */
-	uint64_t base;	 /* IA32_APIC_BASE */
+	uint32_t errors;	    /* found since the last write to ESR */
+	uint32_t kept[VLAPIC_KEPT]; /* registers from ICR on as the model has put them last */
+	uint64_t base;		    /* IA32_APIC_BASE */
 	uint64_t hz;
 	uint64_t tsc_adjust; /* guest TSC = now + tsc_adjust, modulo 2^64 */
 	uint64_t deadline;   /* IA32_TSC_DEADLINE; 0: disarmed */
@@ -141,6 +144,12 @@ static inline bool vlapic_enabled(const struct vlapic *v)
 static inline bool vlapic_x2apic(const struct vlapic *v)
 {
 	return (v->base & VLAPIC_BASE_X2APIC) != 0;
+}
+
+/* By SVR; an APIC that is disabled by IA32_APIC_BASE is so as well. */
+static inline bool vlapic_software_enabled(const struct vlapic *v)
+{
+	return v->page[VLAPIC_SVR + 1] & VLAPIC_SVR_ENABLE >> 8;
 }
 
 /* True when gpa is in the register page of this (enabled, xAPIC mode) local APIC. */
@@ -236,11 +245,13 @@ void vlapic_resync(struct vlapic *v);
 
 /*
  * From now on the processor has IRR and ISR (virtual-interrupt delivery): IRR while the guest runs,
- * but for new requests. Once, after vlapic_init. The two below are called around what uses
- * vlapic_pending and vlapic_acknowledge; `requested` and `serviced` are the highest vectors as the
- * processor has, or shall have them, 0 for none.
+ * but for new requests. The two below are called around what uses vlapic_pending and
+ * vlapic_acknowledge; `requested` and `serviced` are the highest vectors as the processor has, or
+ * shall have them, 0 for none.
  */
 void vlapic_delegate(struct vlapic *v);
+/* The model has them again, as the page says. */
+void vlapic_undelegate(struct vlapic *v);
 void vlapic_take_back(struct vlapic *v, uint8_t requested, uint8_t serviced);
 void vlapic_hand_over(struct vlapic *v, uint8_t *requested, uint8_t *serviced);
 
@@ -248,6 +259,11 @@ void vlapic_hand_over(struct vlapic *v, uint8_t *requested, uint8_t *serviced);
 uint64_t vlapic_level_triggered(const struct vlapic *v, unsigned word);
 /* The processor has taken a level-triggered vector from ISR. */
 void vlapic_ended(struct vlapic *v, uint8_t vector);
+/*
+ * In xAPIC mode the processor has written the register at `offset` in the page by itself: what the
+ * model does for such a write follows (SDM volume 3, "APIC-Write VM Exits").
+ */
+void vlapic_written(struct vlapic *v, uint64_t offset, uint64_t now);
 /* Whether an x2APIC MSR reads as what the page holds at its place, 64 bits of it. */
 bool vlapic_reads_page(uint32_t msr);
 

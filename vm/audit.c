@@ -113,6 +113,9 @@ static void visit_page(void *ctx, uint64_t gpa, const struct ept_page *page)
 		    page->hpa == (uint64_t)extent->host + offset)
 			return;
 	}
+	if (gpa == VLAPIC_BASE_DEFAULT && page->hpa == audit->apic_access_page &&
+	    page->size == PAGE_SIZE)
+		return;
 	audit_finding(audit, "%s: its page table maps 0x%lx to 0x%lx, which is not its RAM there",
 		      audit->name, gpa, page->hpa);
 }
@@ -125,6 +128,7 @@ void audit_claim_vm(struct audit *audit, const struct vm *vm)
 	format(name, sizeof(name), "VM %s", vm->config->name);
 	audit->name = name;
 	audit->memory = &vm->memory;
+	audit->apic_access_page = vm->apic_access ? vm->host->apic_access_page : 0;
 	for (unsigned i = 0; i < vm->memory.extents; i++)
 		audit_claim(audit, (uint64_t)vm->memory.extent[i].host, vm->memory.extent[i].size,
 			    AUDIT_VM, name);

@@ -29,6 +29,7 @@ struct audit {
 	uint64_t bytes[AUDIT_OWNERS];
 	const char *name; /* of the VM that is looked at, or of what is claimed */
 	const struct guest_memory *memory;
+	uint64_t apic_access_page; /* that the tables may lead to as well; 0: none */
 };
 
 /* Bytes of the map that `pool` needs. */

@@ -377,6 +377,27 @@ static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 	return true;
 }
 
+static bool map_apic_access(struct vm *vm, struct error *error)
+{
+	if (!vm->host->apic_access_page)
+		return true;
+	if (!ept_map(&vm->ept, VLAPIC_BASE_DEFAULT, vm->host->apic_access_page, PAGE_SIZE,
+		     EPT_READ | EPT_WRITE, MEMORY_WB))
+		return error_set(error, "no memory left for its page tables");
+	vm->apic_access = true;
+	return true;
+}
+
+/*
+ * Without memory_lock, which may not be held while other cores are called: only the last-level
+ * entry changes, and nothing else is ever mapped in the last-level table above it.
+ */
+void vm_drop_apic_access(struct vm *vm)
+{
+	if (__atomic_exchange_n(&vm->apic_access, false, __ATOMIC_SEQ_CST))
+		ept_unmap(&vm->ept, VLAPIC_BASE_DEFAULT, PAGE_SIZE);
+}
+
 static bool load(struct vm *vm, struct error *error)
 {
 	uint64_t rsdp = 0;
@@ -401,8 +422,8 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
 		      vm))
 		return error_set(error, "no memory left for its page tables");
-	if (create_memory(vm, error) && create_pc(vm, tsc, error) && load(vm, error) &&
-	    vm->verdict == VERDICT_NONE)
+	if (create_memory(vm, error) && map_apic_access(vm, error) && create_pc(vm, tsc, error) &&
+	    load(vm, error) && vm->verdict == VERDICT_NONE)
 		return true;
 	if (vm->verdict != VERDICT_NONE)
 		error_set(error, "%s", vm->why);

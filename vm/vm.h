@@ -43,6 +43,11 @@ struct vm_host {
 	/* The memory type of host memory [start, end), by the MTRRs. */
 	enum memory_type (*memory_type)(uint64_t start, uint64_t end);
 	void (*invalidate_ept)(void *ctx, uint64_t eptp);
+	/*
+	 * A page at which EPT shows the CPU that an access is to the local APIC (SDM volume 3,
+	 * "Virtualizing Memory-Mapped APIC Accesses"), for all VMs; 0: there is none.
+	 */
+	uint64_t apic_access_page;
 	/* vCPU has news: its core must look soon. From any core. */
 	void (*kick)(struct vcpu *vcpu);
 	/* A VM has said something that somebody wants to see. From any core. */
@@ -71,6 +76,7 @@ struct vm {
 	uint8_t *apic_page[VM_CPUS_MAX];
 	struct disk disk[PC_DRIVES_MAX]; /* those without data are no drives */
 	uint8_t *ata_buffer[PC_ATA_CHANNELS];
+	bool apic_access; /* host->apic_access_page is mapped where local APICs are; atomic */
 	struct spinlock end_lock; /* of the two that follow */
 	enum verdict verdict;
 	char why[160];
@@ -105,6 +111,12 @@ uint64_t vm_memory_available(const struct vm_host *host);
  * false when it is not RAM. Out of memory for tables ends the VM and returns true.
  */
 bool vm_populate(struct vm *vm, uint64_t gpa);
+
+/*
+ * A local APIC is no longer where the page is mapped, in xAPIC mode: to that vCPU it would be
+ * memory. So the VM has to do without it from now on. The caller holds no lock.
+ */
+void vm_drop_apic_access(struct vm *vm);
 
 /* Ends the VM; the first verdict stays. Every vCPU stops before its next entry. From any core. */
 void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)

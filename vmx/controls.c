@@ -13,7 +13,7 @@ const struct control_request control_requests[CONTROLS] = {
 			  .wanted = PROC_TPR_SHADOW},
 	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
 			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD |
-				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC},
+				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC | PROC2_APIC_ACCESSES},
 	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
 				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 				      EXIT_LOAD_EFER},
@@ -36,7 +36,7 @@ uint32_t control_usable(uint32_t primary, uint32_t secondary)
 
 	if (complete && (primary & PROC_TPR_SHADOW))
 		return secondary;
-	return secondary & ~(uint32_t)PROC2_VIRTUAL_APIC;
+	return secondary & ~(uint32_t)(PROC2_VIRTUAL_APIC | PROC2_APIC_ACCESSES);
 }
 
 #define FEATURE_LOCK	   BIT(0)
@@ -76,6 +76,7 @@ static const struct {
 	{CONTROL_PROC, PROC_MSR_BITMAPS, "use MSR bitmaps", NULL},
 	{CONTROL_PROC, PROC_MONITOR, "MONITOR exiting", NULL},
 	{CONTROL_PROC, (uint32_t)PROC_SECONDARY, "activate secondary controls", NULL},
+	{CONTROL_PROC2, PROC2_APIC_ACCESSES, "virtualize APIC accesses", "apic-accesses"},
 	{CONTROL_PROC2, PROC2_EPT, "enable EPT", NULL},
 	{CONTROL_PROC2, PROC2_UNRESTRICTED_GUEST, "unrestricted guest", NULL},
 	{CONTROL_PROC2, PROC2_VPID, "enable VPID", "vpid"},

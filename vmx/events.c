@@ -211,7 +211,8 @@ bool events_inject(struct vmx_vcpu *v)
 		v->interrupted.info = 0;
 		injected = true;
 	}
-	if (virtual_apic_used())
+	virtual_apic_check_mode(v);
+	if (virtual_apic_used(v))
 		virtual_apic_begin(v);
 	waits = vcpu->nmis || pc_interrupt_pending(&vcpu->vm->pc, vcpu->id);
 	/*
@@ -228,7 +229,7 @@ bool events_inject(struct vmx_vcpu *v)
 	set_proc_control(v, PROC_INTERRUPT_WINDOW,
 			 pc_interrupt_pending(&vcpu->vm->pc, vcpu->id) ||
 				 (v->interrupted.info & INTR_VALID));
-	if (virtual_apic_used())
+	if (virtual_apic_used(v))
 		virtual_apic_end(v);
 	else
 		update_tpr_threshold(v);
@@ -244,7 +245,7 @@ static bool nmi_deliverable(const struct vmx_vcpu *v)
 static bool interrupt_pending(const struct vmx_vcpu *v)
 {
 	return pc_interrupt_pending(&v->vcpu.vm->pc, v->vcpu.id) ||
-	       (virtual_apic_used() && virtual_apic_pending(v));
+	       (virtual_apic_used(v) && virtual_apic_pending(v));
 }
 
 bool events_wake(const struct vmx_vcpu *v)

@@ -120,6 +120,7 @@ enum exit_action exit_wrmsr(struct vmx_vcpu *v);
 enum exit_action exit_cr_access(struct vmx_vcpu *v);
 enum exit_action exit_io(struct vmx_vcpu *v);
 enum exit_action exit_ept_violation(struct vmx_vcpu *v);
+enum exit_action exit_apic_access(struct vmx_vcpu *v);
 enum exit_action exit_ept_misconfiguration(struct vmx_vcpu *v);
 enum exit_action exit_task_switch(struct vmx_vcpu *v);
 

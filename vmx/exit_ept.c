@@ -43,6 +43,21 @@ static enum exit_action emulate_device(struct vmx_vcpu *v, const struct ept_acce
 	return guest_cpu_result(v, status, &result);
 }
 
+static enum exit_action access_device(struct vmx_vcpu *v, const struct ept_access *access,
+				      uint64_t gpa)
+{
+	if (v->interrupted.info & INTR_VALID) {
+		dump_vcpu(v);
+		vm_end(v->vcpu.vm, VERDICT_CRASH,
+		       "delivery of vector %u touches device memory at gpa 0x%lx: its IDT, GDT, "
+		       "TSS "
+		       "or stack is not in RAM",
+		       INTR_VECTOR(v->interrupted.info), gpa);
+		return EXIT_STOP;
+	}
+	return emulate_device(v, access, gpa);
+}
+
 enum exit_action exit_ept_violation(struct vmx_vcpu *v)
 {
 	uint64_t gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
@@ -55,16 +70,22 @@ enum exit_action exit_ept_violation(struct vmx_vcpu *v)
 			   vmcs_read(GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
 	if (vm_populate(v->vcpu.vm, gpa))
 		return EXIT_RESUME;
-	if (v->interrupted.info & INTR_VALID) {
-		dump_vcpu(v);
-		vm_end(v->vcpu.vm, VERDICT_CRASH,
-		       "delivery of vector %u touches device memory at gpa 0x%lx: its IDT, GDT, "
-		       "TSS "
-		       "or stack is not in RAM",
-		       INTR_VECTOR(v->interrupted.info), gpa);
-		return EXIT_STOP;
-	}
-	return emulate_device(v, &access, gpa);
+	return access_device(v, &access, gpa);
+}
+
+/*
+ * An access to the local APIC's page that the CPU does not virtualise: registers whose value it
+ * does not have, instruction fetches, a walk of the guest's page tables. It says where in the
+ * page, and neither the linear address nor how wide: the emulator finds out.
+ */
+enum exit_action exit_apic_access(struct vmx_vcpu *v)
+{
+	const struct ept_access access = {.linear_valid = false};
+
+	events_keep_interrupted(v);
+	return access_device(v, &access,
+			     VLAPIC_BASE_DEFAULT |
+				     (vmcs_read(EXIT_QUALIFICATION) & (PAGE_SIZE - 1)));
 }
 
 /* Our tables are at fault, or the CPU: no guest can make an entry. */

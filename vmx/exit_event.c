@@ -157,15 +157,21 @@ enum exit_action exit_virtualized_eoi(struct vmx_vcpu *v)
 }
 
 /*
- * After a write to the page that the CPU leaves to software. Of the registers that the MSR bitmap
- * lets through only the self-IPI is one, with a vector below 16.
+ * After a write to the page that the CPU leaves to software: in xAPIC mode most of them. Of the
+ * registers that the MSR bitmap lets through only the self-IPI is one, with a vector below 16.
  */
 enum exit_action exit_apic_write(struct vmx_vcpu *v)
 {
 	uint32_t offset = (uint32_t)vmcs_read(EXIT_QUALIFICATION) & (VLAPIC_PAGE_SIZE - 1);
-	uint32_t value = *(const uint32_t *)(v->vcpu.vm->apic_page[v->vcpu.id] + offset);
+	struct vlapic *lapic = pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
+	uint32_t value;
 
-	vlapic_write_msr(pc_lapic(&v->vcpu.vm->pc, v->vcpu.id), VLAPIC_MSR_FIRST + offset / 16,
-			 value, vmx_now(v));
+	if (!vlapic_x2apic(lapic)) {
+		v->vcpu.attention |= ATTENTION_TIMER | ATTENTION_EVENT;
+		vlapic_written(lapic, offset, vmx_now(v));
+		return EXIT_RESUME;
+	}
+	value = *(const uint32_t *)(v->vcpu.vm->apic_page[v->vcpu.id] + offset);
+	vlapic_write_msr(lapic, VLAPIC_MSR_FIRST + offset / 16, value, vmx_now(v));
 	return EXIT_RESUME;
 }

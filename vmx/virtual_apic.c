@@ -17,27 +17,57 @@ static struct vlapic *lapic_of(const struct vmx_vcpu *v)
 	return pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
 }
 
-void virtual_apic_init(struct vmx_vcpu *v)
+static bool possible(void)
 {
-	if (!virtual_apic_used())
-		return;
+	return vmx_has(CONTROL_PROC2, PROC2_INTERRUPTS);
+}
+
+static void begin_use(struct vmx_vcpu *v)
+{
+	v->virtual_interrupts = true;
+	v->eoi_watched = 0;
+	v->tpr_threshold = 0;
+	vmcs_write(TPR_THRESHOLD, 0);
 	vlapic_delegate(lapic_of(v));
-	virtual_apic_set_mode(v);
+}
+
+static void end_use(struct vmx_vcpu *v)
+{
+	v->virtual_interrupts = false;
+	vlapic_undelegate(lapic_of(v));
 }
 
 /*
  * The CPU takes accesses to the MSRs for itself while it virtualises x2APIC mode; without that the
- * same bitmap would lead to the host's local APIC. So both change together.
+ * same bitmap would lead to the host's local APIC. So both change together. The APIC-access page
+ * is memory to a vCPU that is not in xAPIC mode at its address, so it goes before such a one runs.
  */
 void virtual_apic_set_mode(struct vmx_vcpu *v)
 {
 	uint32_t controls = vmx_caps()->control[CONTROL_PROC2];
-	bool x2apic = vlapic_x2apic(lapic_of(v));
+	const struct vlapic *lapic = lapic_of(v);
+	bool use = vlapic_software_enabled(lapic), x2apic = vlapic_x2apic(lapic);
 
-	if (!virtual_apic_used())
+	if (!possible())
 		return;
-	vmcs_write(PROC2_CONTROLS, x2apic ? controls : controls & ~(uint32_t)PROC2_X2APIC);
-	vmcs_write(MSR_BITMAP, msr_bitmap(x2apic));
+	if (use != v->virtual_interrupts)
+		(use ? begin_use : end_use)(v);
+	if (!use)
+		controls &= ~(uint32_t)(PROC2_INTERRUPTS | PROC2_X2APIC);
+	if (!x2apic)
+		controls &= ~(uint32_t)PROC2_X2APIC;
+	if (!vlapic_claims(lapic, VLAPIC_BASE_DEFAULT)) {
+		controls &= ~(uint32_t)PROC2_APIC_ACCESSES;
+		vm_drop_apic_access(v->vcpu.vm);
+	}
+	vmcs_write(PROC2_CONTROLS, controls);
+	vmcs_write(MSR_BITMAP, msr_bitmap(use && x2apic));
+}
+
+void virtual_apic_check_mode(struct vmx_vcpu *v)
+{
+	if (possible() && vlapic_software_enabled(lapic_of(v)) != v->virtual_interrupts)
+		virtual_apic_set_mode(v);
 }
 
 static uint64_t with_watched(const struct vmx_vcpu *v, unsigned word)

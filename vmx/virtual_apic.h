@@ -5,7 +5,9 @@
  * VMCS holds besides it the highest vectors of IRR and ISR (RVI, SVI), and which of them exit when
  * they end.
  *
- * EOI, changes of the TPR and self-IPIs (by MSR) are the CPU's, and so is the delivery that follows
+ * In xAPIC mode the registers are the CPU's by an APIC-access page instead, where it has that.
+ *
+ * EOI, changes of the TPR and self-IPIs are the CPU's, and so is the delivery that follows
  * from them. What comes from outside we inject ourselves, which leaves the same state; and while it
  * waits for IF the interrupt window is open, while it waits for an EOI that EOI exits. So the CPU
  * has hardly ever to remember an interrupt that the guest cannot take yet, which not every
@@ -18,15 +20,22 @@
 #include "vmx/caps.h"
 #include "vmx/vmx_vcpu.h"
 
-static inline bool virtual_apic_used(void)
+/*
+ * Whether it is used for this vCPU now. While the guest has its local APIC disabled by software it
+ * is not: the CPU knows nothing of that, and would accept self-IPIs.
+ */
+static inline bool virtual_apic_used(const struct vmx_vcpu *v)
 {
-	return vmx_has(CONTROL_PROC2, PROC2_INTERRUPTS);
+	return v->virtual_interrupts;
 }
 
-/* Before the first entry; the VMCS is loaded. Nothing where it is not used. */
-void virtual_apic_init(struct vmx_vcpu *v);
-/* The guest has changed the mode of its local APIC: its registers are in MSRs, or no longer. */
+/*
+ * Before the first entry, and after the guest has changed the mode of its local APIC, where its
+ * registers are, or switched it on or off. The VMCS is loaded. Nothing where the CPU lacks it all.
+ */
 void virtual_apic_set_mode(struct vmx_vcpu *v);
+/* Before an entry for which anything about interrupts may have changed. */
+void virtual_apic_check_mode(struct vmx_vcpu *v);
 
 /* Only where it is used: */
 

@@ -31,6 +31,7 @@ extern const uint8_t vmx_exit[];
 
 /* The same for every vCPU, two pages: all ports exit. */
 static uint64_t io_bitmap;
+static uint64_t apic_access_page; /* no access ever reaches it; 0: not used */
 
 /*
  * VPIDs in use; 0 is the host's. Whoever gets one that was another's finds nothing of it: a core
@@ -61,11 +62,25 @@ bool vmx_vcpu_init_shared(struct frames *frames)
 	if (io_bitmap == FRAMES_NONE)
 		return false;
 	memset((void *)io_bitmap, 0xff, 2 * PAGE_SIZE);
+	if (vmx_has(CONTROL_PROC2, PROC2_APIC_ACCESSES)) {
+		apic_access_page = frames_alloc(frames, PAGE_SIZE, PAGE_SIZE, UINT64_MAX);
+		if (apic_access_page == FRAMES_NONE)
+			return false;
+		memset((void *)apic_access_page, 0, PAGE_SIZE);
+	}
 	return msr_init(frames);
+}
+
+uint64_t vmx_apic_access_page(void)
+{
+	return apic_access_page;
 }
 
 void vmx_vcpu_claim_shared(struct audit *audit)
 {
+	if (apic_access_page)
+		audit_claim(audit, apic_access_page, PAGE_SIZE, AUDIT_SOCLE,
+			    "the APIC-access page");
 	audit_claim(audit, io_bitmap, 2 * PAGE_SIZE, AUDIT_SOCLE, "the I/O bitmaps");
 	audit_claim(audit, msr_bitmap(false), 2 * PAGE_SIZE, AUDIT_SOCLE, "the MSR bitmaps");
 }
@@ -110,7 +125,9 @@ static void write_controls(struct vmx_vcpu *v)
 		vmcs_write(VIRTUAL_APIC, (uint64_t)vm->apic_page[v->vcpu.id]);
 		vmcs_write(TPR_THRESHOLD, 0);
 	}
-	virtual_apic_init(v);
+	if (apic_access_page)
+		vmcs_write(APIC_ACCESS, apic_access_page);
+	virtual_apic_set_mode(v);
 }
 
 /* What an exit loads is what the host runs with, so that it needs no repair. */

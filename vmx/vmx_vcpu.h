@@ -56,6 +56,7 @@ struct vmx_vcpu {
 	uint16_t vpid;
 	uint32_t proc_controls;	   /* as in the VMCS: windows open and close */
 	uint32_t tpr_threshold;	   /* as in the VMCS */
+	bool virtual_interrupts;   /* the CPU delivers them: vmx/virtual_apic.h */
 	uint16_t interrupt_status; /* the same, while an event is chosen */
 	uint8_t eoi_watched;	   /* vector whose EOI exits as another waits for it, 0 for none */
 	uint64_t ept_pointer;
@@ -101,6 +102,9 @@ void vmx_vcpu_write_core(struct vmx_vcpu *v);
 /* Says whose the pages are that all vCPUs share. */
 struct audit;
 void vmx_vcpu_claim_shared(struct audit *audit);
+
+/* For vm_host.apic_access_page. */
+uint64_t vmx_apic_access_page(void);
 
 /* Pages that all vCPUs share: bitmaps. Once, before the first vCPU. False: no memory. */
 bool vmx_vcpu_init_shared(struct frames *frames);

@@ -289,8 +289,11 @@ static void test_software_enable(void)
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
 	guest_check_equal(apic_read(APIC_LVT_TIMER) & APIC_MASKED, APIC_MASKED, "and stays so");
 	apic_send_self(VECTOR_LOW);
+	if (apic_x2)
+		msr_write(APIC_X2_MSR(APIC_SELF_IPI), VECTOR_LOW);
 	irq_window();
 	guest_check_equal(interrupts, 0, "and no IPI is accepted");
+	guest_check(!apic_bit(APIC_IRR, VECTOR_LOW), "nor kept");
 	apic_write(APIC_SVR, APIC_SVR_ON | VECTOR_SPURIOUS);
 	guest_check_equal(apic_read(APIC_SVR), APIC_SVR_ON | VECTOR_SPURIOUS, "SVR reads back");
 }

@@ -336,6 +336,49 @@ static uint64_t loop(void)
 	return rdtsc() - start;
 }
 
+static void measure_xapic(void)
+{
+	uint64_t empty = loop(), start;
+
+	trap_set_handler(HIGH, on_quick);
+	start = rdtsc();
+	for (volatile unsigned i = 0; i < ROUNDS; i++)
+		*(volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_EOI) = 0;
+	cost("xapic-eoi", rdtsc() - start - empty);
+	start = rdtsc();
+	for (volatile unsigned i = 0; i < ROUNDS; i++)
+		(void)*(volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_ISR);
+	cost("xapic-isr", rdtsc() - start - empty);
+	start = rdtsc();
+	for (volatile unsigned i = 0; i < ROUNDS; i++)
+		*(volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_INITIAL) = 0;
+	cost("xapic-timer-initial", rdtsc() - start - empty);
+	start = rdtsc();
+	for (volatile unsigned i = 0; i < ROUNDS; i++)
+		(void)*(volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_CURRENT);
+	cost("xapic-timer-current", rdtsc() - start - empty);
+	count = 0;
+	irq_on();
+	start = rdtsc();
+	for (volatile unsigned i = 0; i < ROUNDS; i++)
+		*(volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_ICR) = APIC_SELF | HIGH;
+	cost("xapic-self-ipi", rdtsc() - start - empty);
+	irq_off();
+	guest_check_equal(count, ROUNDS, "each self-IPI by ICR comes at once");
+	trap_set_handler(HIGH, on_interrupt);
+}
+
+/* In x2APIC mode nobody answers at the page of xAPIC mode. */
+static void test_page_gone(void)
+{
+	volatile uint32_t *tpr = (volatile uint32_t *)(uintptr_t)(APIC_PAGE + APIC_TPR);
+
+	guest_check_equal(*tpr, UINT32_MAX, "in x2APIC mode the page reads as all ones");
+	*tpr = 0xE0;
+	guest_check_equal(*tpr, UINT32_MAX, "and keeps nothing");
+	guest_check_equal(apic_read(APIC_TPR), 0, "nor is it the TPR");
+}
+
 static void measure_x2apic(void)
 {
 	uint64_t empty = loop(), start;
@@ -385,9 +428,11 @@ unsigned main(uintptr_t info)
 		trap_set_handler(vectors[i], on_interrupt);
 	apic_write(APIC_SVR, APIC_SVR_ON | SPURIOUS);
 	test_mode("xAPIC");
+	measure_xapic();
 	test_switch();
 	msr_write(APIC_BASE_MSR, msr_read(APIC_BASE_MSR) | APIC_BASE_X2);
 	apic_x2 = true;
+	test_page_gone();
 	measure_x2apic();
 	return guest_failures();
 }

@@ -45,6 +45,11 @@ static void test_virtual_interrupts_are_all_or_none(void **state)
 	(void)state;
 	assert_int_equal(control_usable(PROC_TPR_SHADOW, set | PROC2_EPT), set | PROC2_EPT);
 	assert_int_equal(control_usable(PROC_HLT, set | PROC2_EPT), PROC2_EPT);
+	/* The APIC-access page has use with all of them only. */
+	assert_int_equal(control_usable(PROC_TPR_SHADOW, set | PROC2_APIC_ACCESSES),
+			 set | PROC2_APIC_ACCESSES);
+	assert_int_equal(control_usable(PROC_TPR_SHADOW, PROC2_APIC_ACCESSES | PROC2_EPT),
+			 PROC2_EPT);
 	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_int_equal(control_usable(PROC_TPR_SHADOW, (set & ~parts[i]) | PROC2_EPT),
 				 PROC2_EPT);
