@@ -11,18 +11,39 @@ section .text
 ; Vectors whose exceptions push an error code (Intel SDM volume 3, "Error Code").
 %define HAS_ERROR_CODE(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21)
 
+; Short, as there are 256: push and jump are two bytes each, and each 16 of them have the two long
+; jumps that they reach. traps.c computes where they are.
+STUBS_IN_GROUP	equ 16
+GROUP_BYTES	equ 80
+
+global trap_stubs
+align 16
+trap_stubs:
 %assign v 0
-%rep 256
-stub_ %+ v:
-%if !HAS_ERROR_CODE(v)
-	push 0
+%rep 256 / STUBS_IN_GROUP
+%assign group v
+.group_ %+ group:
+%rep STUBS_IN_GROUP
+	push strict byte (v & 127) - (v & 128)
+%if HAS_ERROR_CODE(v)
+	jmp short .with_code_ %+ group
+%else
+	jmp short .without_code_ %+ group
 %endif
-	push v
-	jmp enter_c
 %assign v v + 1
 %endrep
+.with_code_ %+ group:
+	jmp strict near enter_c
+.without_code_ %+ group:
+	jmp strict near enter_without_code
+	times GROUP_BYTES - ($ - .group_ %+ group) int3
+%endrep
 
+enter_without_code:
+	push qword [rsp]
+	mov qword [rsp + 8], 0
 enter_c:
+	and qword [rsp], 0xff		; the byte was sign-extended
 	push rax
 	push rcx
 	push rdx
@@ -93,13 +114,3 @@ global msr_safe_failed
 msr_safe_failed:
 	xor eax, eax
 	ret
-
-section .rodata
-align 8
-global trap_stubs
-trap_stubs:
-%assign v 0
-%rep 256
-	dq stub_ %+ v
-%assign v v + 1
-%endrep

@@ -23,7 +23,12 @@ struct gate {
 };
 _Static_assert(sizeof(struct gate) == 16, "64-bit IDT gate");
 
-extern const uint64_t trap_stubs[VECTORS];
+/* Of traps.asm: a stub of four bytes for each vector, in groups. */
+#define STUB_BYTES     4
+#define STUBS_IN_GROUP 16
+#define GROUP_BYTES    80
+
+extern const uint8_t trap_stubs[];
 extern const uint8_t rdmsr_safe_access[], wrmsr_safe_access[], msr_safe_failed[];
 
 static struct gate idt[VECTORS];
@@ -41,7 +46,8 @@ static uint8_t ist_of(unsigned vector)
 
 static void set_gate(unsigned vector)
 {
-	uint64_t offset = trap_stubs[vector];
+	uint64_t offset = (uint64_t)trap_stubs + vector / STUBS_IN_GROUP * GROUP_BYTES +
+			  vector % STUBS_IN_GROUP * STUB_BYTES;
 
 	idt[vector] = (struct gate){.offset_low = (uint16_t)offset,
 				    .offset_middle = (uint16_t)(offset >> 16),
