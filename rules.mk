@@ -12,11 +12,11 @@ LD      := ld
 OBJCOPY := objcopy
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
-BARE := -std=c11 -O2 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
+BARE := -std=c11 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
 	-mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
 	-fno-asynchronous-unwind-tables
 CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
-GUEST_CFLAGS := $(BARE) -mno-red-zone
+GUEST_CFLAGS := $(BARE) -O2 -mno-red-zone
 HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
 ASFLAGS := -g -F dwarf -w+all -Werror -I. -I$(B)/ -I$(B)/gen/
@@ -57,22 +57,19 @@ same  = $(and $(findstring x$1x,x$2x),$(findstring x$2x,x$1x))
 keep  = $(if $(call same,$2,$(file <$(B)/flags/$1)),,$(file >$(B)/flags/$1,$2))
 CC_ID := $(CC) $(shell $(CC) -dumpversion)
 $(shell mkdir -p $(B)/flags)
-$(call keep,target,$(CC_ID) $(CFLAGS))
+# What exits run through is compiled for speed, all else for a small image.
+FAST_C := $(filter-out vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/core.c vmx/switch.c \
+	vmx/virtual_apic.c vmx/msr.c vmx/cr.c vmx/board.c vmx/guest_cpu.c vm/pc.c vm/sched.c vm/emulate*.c \
+	vm/insn.c vm/walk.c vm/memory.c vm/vcpu.c vm/cpuid.c devices/bus.c devices/vlapic.c devices/vioapic.c \
+	devices/vacpi.c devices/vpic.c arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c
+FAST_C := $(wildcard $(FAST_C))
+
+$(call keep,target,$(CC_ID) $(CFLAGS) $(FAST_C))
 $(call keep,host,$(CC_ID) $(HOSTCFLAGS))
 $(call keep,guest,$(CC_ID) $(GUEST_CFLAGS))
 $(call keep,asm,$(NASM) $(ASFLAGS))
 $(call keep,link,$(LD) $(LDFLAGS) $(TARGET_O))
 $(call keep,plain,$(PLAIN_O))
-
-# What runs at the start, at an end, or for a person: there a small image counts, not speed.
-SMALL_C := $(filter-out %/fpu.c %/lapic.c %/traps.c,$(wildcard boot/*.c arch/x86_64/*.c \
-	vm/monitor*.c vm/mux*.c vm/lineedit.c vm/inspect*.c vm/json.c vm/outbuf.c vm/config.c \
-	vm/load_*.c vm/elf.c vm/bios_data.c vm/image*.c vm/firmware.c vm/aml.c vm/audit.c vmx/caps.c vmx/controls.c \
-	vmx/dump.c vmx/govern.c vmx/life.c vmx/audit_run.c vmx/exit_task.c vmx/vmcs.c lib/format.c \
-	lib/parse.c lib/log.c lib/mtrr.c vm/vm.c vmx/vmx_vcpu.c devices/vrtc.c devices/vi8042.c devices/vpci.c devices/vvga.c \
-	devices/vpiix.c devices/vata*.c devices/vfwcfg.c devices/vpit.c devices/vacpi.c devices/vuart.c \
-	lib/frames.c ept/ept.c vm/vmconsole.c vm/disk.c))
-SMALL_C += $(wildcard ept/ept.c lib/frames.c vm/sched.c devices/vacpi.c devices/vport.c devices/vpit.c devices/vps2.c vm/keys.c vm/screen*.c devices/vhpet.c)
 
 .PHONY: all unit fuzz iso test-files check objects
 all: $(B)/socle.elf
@@ -80,7 +77,7 @@ all: $(B)/socle.elf
 
 ## The hypervisor
 
-$(SMALL_C:%.c=$(B)/target/%.o): OPTIMIZE := -Oz -falign-functions=1
+$(FAST_C:%.c=$(B)/target/%.o): OPTIMIZE := -O2
 # Padding between blocks and tables costs a twentieth of the image, and no CPU needs it here. GCC's
 # words.
 UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malign-data=abi -E - >/dev/null 2>&1 && \
@@ -89,7 +86,7 @@ UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malig
 $(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(OPTIMIZE) $(UNALIGNED) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(or $(OPTIMIZE),-Oz -falign-functions=1) $(UNALIGNED) -MMD -MP -c $< -o $@
 
 $(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
 	$(call say,NASM,$<)

@@ -91,7 +91,8 @@ bool control_resolve(uint64_t capability, const struct control_request *request,
 
 /*
  * A secondary control word without what cannot be used: PROC2_VIRTUAL_APIC unless all of it is
- * there and the primary word has the TPR shadow, PROC2_APIC_ACCESSES unless that is. SDM volume 3, "VM-Execution Control Fields".
+ * there and the primary word has the TPR shadow, PROC2_APIC_ACCESSES unless that is.
+ * SDM volume 3, "VM-Execution Control Fields".
  */
 uint32_t control_usable(uint32_t primary, uint32_t secondary);
 
