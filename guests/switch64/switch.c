@@ -10,7 +10,7 @@
 #include "guests/lib/smp.h"
 #include "guests/lib/trap.h"
 
-#define SWITCHES 40u
+#define SWITCHES 400u
 #define PAUSED	 20000u /* ticks without a turn, of which a slice has many more */
 
 static volatile uint64_t last[2] __attribute__((aligned(64)));
