@@ -15,6 +15,7 @@
 #include "devices/line.h"
 
 #define VUART_COM1_PORT 0x3F8
+#define VUART_COM2_PORT 0x2F8
 #define VUART_PORTS	8
 #define VUART_FIFO	16
 #define VUART_MSR_CTS	0x10

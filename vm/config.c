@@ -244,6 +244,12 @@ static void set_entry(struct vm_config *vm, struct text value, const struct limi
 	set_address(vm, "entry", value, &vm->entry);
 }
 
+static void set_com2(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_either(vm, "com2", value, "log", "none", &vm->com2_log);
+}
+
 static const struct key keys[] = {
 	{"memory", set_memory},	      {"cpus", set_cpus},
 	{"boot", set_boot},	      {"pin", set_pin},
@@ -252,11 +258,12 @@ static const struct key keys[] = {
 	{"timeout", set_timeout},     {"on-crash", set_on_crash},
 	{"restarts", set_restarts},   {"load", set_load},
 	{"entry", set_entry},	      {"console", set_console},
+	{"com2", set_com2},
 };
 
 #define KEYS                                                                               \
 	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
-	"on-crash, restarts or console"
+	"on-crash, restarts, console or com2"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,

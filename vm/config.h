@@ -80,6 +80,7 @@ struct vm_config {
 	enum config_on_crash on_crash;
 	unsigned restarts; /* a minute at most, for CONFIG_ON_CRASH_RESTART */
 	bool autostart;
+	bool com2_log;		  /* lines of COM2 go to Socle's log */
 	bool console_vga;	  /* its console is screen and keyboard, not COM1 */
 	int depends;		  /* index of the VM that must have started before; -1: none */
 	struct text depends_name; /* its name as written */

@@ -81,6 +81,24 @@ DefinitionBlock ("", "DSDT", 2, "SOCLE ", "SOCLEPC ", 1)
 			})
 		}
 
+		Device (COM2)
+		{
+			Name (_HID, EisaId ("PNP0501"))
+			Name (_UID, 2)
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, 0x02F8, 0x02F8, 0x01, 0x08)
+				IRQNoFlags () {3}
+			})
+		}
+
+		Device (HPET)
+		{
+			Name (_HID, EisaId ("PNP0103"))
+			Name (_CRS, ResourceTemplate () {
+				Memory32Fixed (ReadOnly, 0xFED00000, 0x00000400)
+			})
+		}
+
 		Device (PIC)
 		{
 			Name (_HID, EisaId ("PNP0000"))

@@ -23,6 +23,7 @@
 #define AT_RSDT	      (LAYOUT_ACPI + 0x100)
 #define AT_XSDT	      (LAYOUT_ACPI + 0x200)
 #define AT_MCFG	      (LAYOUT_ACPI + 0x300)
+#define AT_HPET	      (LAYOUT_ACPI + 0x380)
 #define AT_FADT	      (LAYOUT_ACPI + 0x400)
 #define AT_MADT	      (LAYOUT_ACPI + 0x800)
 #define AT_SSDT	      (LAYOUT_ACPI + 0x1000)
@@ -36,6 +37,7 @@
 
 /* BIOS data area. */
 #define BDA_COM1     0x400
+#define BDA_COM2     0x402
 #define BDA_EBDA     0x40E
 #define BDA_BASE_KIB 0x413
 #define BDA_VIDEO    0x449 /* struct bda_video */
@@ -366,7 +368,22 @@ static bool write_mcfg(struct guest_memory *memory)
 {
 	struct acpi_mcfg mcfg = {.header = header("MCFG", 1, sizeof(mcfg)), .base = LAYOUT_ECAM};
 
-	return write_table(memory, AT_MCFG, &mcfg);
+	struct {
+		struct acpi_header header;
+		uint32_t id;
+		struct acpi_address address;
+		uint8_t number;
+		uint16_t least; /* units between interrupts of a periodic timer */
+		uint8_t flags;
+	} PACKED hpet = {
+		.header = header("HPET", 1, sizeof(hpet)),
+		.id = VHPET_ID,
+		.address = {.bit_width = 64, .address = VHPET_BASE},
+		.least = VHPET_HZ / 10000,
+	};
+
+	_Static_assert(sizeof(hpet) == 56, "IA-PC HPET: Description Table");
+	return write_table(memory, AT_MCFG, &mcfg) && write_table(memory, AT_HPET, &hpet);
 }
 
 static bool write_ssdt(struct guest_memory *memory, unsigned cpus)
@@ -383,7 +400,7 @@ static bool write_ssdt(struct guest_memory *memory, unsigned cpus)
 
 static bool write_roots(struct guest_memory *memory)
 {
-	static const uint32_t tables[] = {AT_FADT, AT_MADT, AT_SSDT, AT_MCFG};
+	static const uint32_t tables[] = {AT_FADT, AT_MADT, AT_SSDT, AT_MCFG, AT_HPET};
 	struct {
 		struct acpi_header header;
 		uint32_t entry[ARRAY_SIZE(tables)];
@@ -780,6 +797,7 @@ static bool write_bios_data(struct guest_memory *memory)
 	const uint8_t ebda_kib = 1;
 
 	return write_text_screen(memory) && write_word(memory, BDA_COM1, VUART_COM1_PORT) &&
+	       write_word(memory, BDA_COM2, VUART_COM2_PORT) &&
 	       write_word(memory, BDA_EBDA, LAYOUT_EBDA >> 4) &&
 	       write_word(memory, BDA_BASE_KIB, LAYOUT_EBDA / KIB) &&
 	       guest_memory_write(memory, LAYOUT_EBDA, &ebda_kib, sizeof(ebda_kib));

@@ -233,6 +233,31 @@ static void set_irq(void *ctx, unsigned irq, bool level)
 	vioapic_set_pin(&pc->ioapic, irq == PC_IRQ_TIMER ? PC_GSI_TIMER : irq, level);
 }
 
+/* The 8254 and the RTC. */
+static void set_legacy(void *ctx, unsigned irq, bool level)
+{
+	struct pc *pc = ctx;
+	uint16_t bit = (uint16_t)BIT(irq);
+
+	pc->legacy_level = (uint16_t)((pc->legacy_level & ~bit) | (level ? bit : 0));
+	if (!pc->legacy_off)
+		set_irq(pc, irq, level);
+}
+
+static void replace_legacy(void *ctx, bool on)
+{
+	struct pc *pc = ctx;
+
+	pc->legacy_off = on;
+	set_irq(pc, PC_IRQ_TIMER, !on && (pc->legacy_level & BIT(PC_IRQ_TIMER)));
+	set_irq(pc, PC_IRQ_RTC, !on && (pc->legacy_level & BIT(PC_IRQ_RTC)));
+}
+
+static void hpet_message(void *ctx, uint64_t address, uint32_t data)
+{
+	pc_msi(ctx, address, data);
+}
+
 struct line pc_irq_line(struct pc *pc, unsigned irq)
 {
 	return (struct line){.set = set_irq, .ctx = pc, .pin = irq};
@@ -325,6 +350,8 @@ void pc_advance(struct pc *pc, uint64_t now)
 	vpit_advance(&pc->pit, now);
 	vrtc_advance(&pc->rtc, now);
 	vuart_advance(&pc->com1, now);
+	vuart_advance(&pc->com2, now);
+	vhpet_advance(&pc->hpet, now);
 	vi8042_advance(&pc->i8042, now);
 	vacpi_advance(&pc->acpi, now);
 	spin_unlock(&pc->lock);
@@ -335,6 +362,8 @@ uint64_t pc_next_event(const struct pc *pc)
 	uint64_t next = MIN(vpit_next_event(&pc->pit), vrtc_next_event(&pc->rtc));
 
 	next = MIN(next, vuart_next_event(&pc->com1));
+	next = MIN(next, vuart_next_event(&pc->com2));
+	next = MIN(next, vhpet_next_event(&pc->hpet));
 	next = MIN(next, vi8042_next_event(&pc->i8042));
 	return MIN(next, vacpi_next_event(&pc->acpi));
 }
@@ -474,6 +503,7 @@ static bool add_ports(struct pc *pc)
 		{0x92, 0x92, 1, vi8042_port92_read, vi8042_port92_write, &pc->i8042},
 		{0x70, 0x71, 1, vrtc_read, vrtc_write, &pc->rtc},
 		{0x3F8, 0x3FF, 1, vuart_read, vuart_write, &pc->com1},
+		{0x2F8, 0x2FF, 1, vuart_read, vuart_write, &pc->com2},
 		{0xB2, 0xB3, 1, vacpi_smi_read, vacpi_smi_write, &pc->acpi},
 		{VACPI_PM_BASE, VACPI_PM_BASE + VACPI_PM_PORTS - 1, 4, vacpi_read, vacpi_write,
 		 &pc->acpi},
@@ -494,12 +524,14 @@ static bool add_maps(struct pc *pc)
 {
 	const struct mmio_region ioapic = {VIOAPIC_BASE, VIOAPIC_SIZE, vioapic_read, vioapic_write,
 					   &pc->ioapic};
+	const struct mmio_region hpet = {VHPET_BASE, VHPET_SIZE, vhpet_read, vhpet_write,
+					 &pc->hpet};
 	const struct mmio_region ecam = {LAYOUT_ECAM, VPCI_ECAM_SIZE, vpci_ecam_read,
 					 vpci_ecam_write, &pc->pci};
 
 	bus_init(&pc->bus);
 	return add_ports(pc) && add_ata(pc) && bus_add_mmio(&pc->bus, &ioapic) &&
-	       bus_add_mmio(&pc->bus, &ecam);
+	       bus_add_mmio(&pc->bus, &ecam) && bus_add_mmio(&pc->bus, &hpet);
 }
 
 /* --- Power-up --- */
@@ -553,6 +585,8 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 {
 	uint64_t hz = config->hz, now = config->now;
 	const struct vuart_backend console = {pc->ops->console_tx, pc->ops->console_room, pc->ctx};
+	const struct vuart_backend com2 = {pc->ops->com2_tx, NULL, pc->ctx};
+	const struct vhpet_ops hpet = {set_irq, hpet_message, replace_legacy, pc};
 	const struct vport_ops port = {pc->ops->debug_tx, pc->ops->debug_exit, pc->ctx};
 	const struct vpiix_ops piix = {set_irq, pm_moved, pc};
 	const struct vacpi_ops acpi = {pc->ops->power_off, pc->ops->reset, pc->ctx};
@@ -560,8 +594,8 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	vpic_init(&pc->pic, (struct line){.set = set_intr, .ctx = pc});
 	vpic_firmware(&pc->pic);
 	vioapic_init(&pc->ioapic, pc_ioapic_id(pc->cpus), ioapic_send, pc);
-	vpit_init(&pc->pit, hz, pc_irq_line(pc, PC_IRQ_TIMER), now);
-	vrtc_init(&pc->rtc, hz, config->epoch, pc_irq_line(pc, PC_IRQ_RTC), now);
+	vpit_init(&pc->pit, hz, (struct line){set_legacy, pc, PC_IRQ_TIMER}, now);
+	vrtc_init(&pc->rtc, hz, config->epoch, (struct line){set_legacy, pc, PC_IRQ_RTC}, now);
 	vrtc_set_memory(&pc->rtc, config->ram_low, config->ram_high);
 	vuart_init(&pc->com1, hz, &console, pc_irq_line(pc, PC_IRQ_COM1));
 	vi8042_init(&pc->i8042, hz, pc_irq_line(pc, IRQ_KBD), pc_irq_line(pc, IRQ_AUX),
@@ -575,6 +609,8 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	init_ata(pc, config);
 	vport_init(&pc->port, &port);
 	vvga_init(&pc->vga, hz);
+	vhpet_init(&pc->hpet, hz, &hpet);
+	vuart_init(&pc->com2, hz, &com2, pc_irq_line(pc, PC_IRQ_COM2));
 }
 
 bool pc_init(struct pc *pc, const struct pc_config *config)

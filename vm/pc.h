@@ -21,6 +21,7 @@
 #include "devices/bus.h"
 #include "devices/vacpi.h"
 #include "devices/vata.h"
+#include "devices/vhpet.h"
 #include "devices/vi8042.h"
 #include "devices/vioapic.h"
 #include "devices/vlapic.h"
@@ -39,6 +40,7 @@
 /* Interrupt numbers (ISA IRQ = GSI, but for the timer). */
 #define PC_IRQ_TIMER	0
 #define PC_GSI_TIMER	2
+#define PC_IRQ_COM2	3
 #define PC_IRQ_COM1	4
 #define PC_IRQ_RTC	8
 #define PC_IRQ_SCI	9
@@ -56,6 +58,7 @@
 struct pc_ops {
 	void (*console_tx)(void *ctx, uint8_t byte); /* from COM1, while there is room */
 	bool (*console_room)(void *ctx);
+	void (*com2_tx)(void *ctx, uint8_t byte);
 	void (*debug_tx)(void *ctx, uint8_t byte); /* from port E9H */
 	void (*debug_exit)(void *ctx, uint32_t value);
 	void (*power_off)(void *ctx);
@@ -126,6 +129,10 @@ struct pc {
 	struct vata ata[PC_ATA_CHANNELS];
 	struct vport port;
 	struct vvga vga;
+	struct vhpet hpet;
+	struct vuart com2;
+	bool legacy_off;       /* the HPET stands for the two that follow */
+	uint16_t legacy_level; /* the lines of the 8254 and the RTC, a bit for each */
 	struct vioapic ioapic;
 	bool intr; /* the level of the 8259 pair's output */
 	unsigned cpus;

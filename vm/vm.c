@@ -186,6 +186,22 @@ static bool on_console_room(void *ctx)
 	return vm_console_room(vm->console) > 0;
 }
 
+/* A line goes to the log when it ends, or is as long as there is room. */
+static void on_com2_tx(void *ctx, uint8_t byte)
+{
+	struct vm *vm = ctx;
+
+	if (!vm->config->com2_log)
+		return;
+	if (byte >= ' ' && byte < 0x7F)
+		vm->com2[vm->com2_length++] = (char)byte;
+	if (byte != '\n' && vm->com2_length < sizeof(vm->com2))
+		return;
+	log_info("[%s.com2] %.*s", vm->config->name, (int)vm->com2_length, vm->com2);
+	vm->com2_length = 0;
+	note_progress(vm);
+}
+
 static void on_debug_exit(void *ctx, uint32_t value)
 {
 	if (value == 0)
@@ -294,6 +310,7 @@ static void on_startup(void *ctx, unsigned cpu, uint8_t vector)
 static const struct pc_ops pc_ops = {
 	.console_tx = on_console_tx,
 	.console_room = on_console_room,
+	.com2_tx = on_com2_tx,
 	.debug_tx = on_console_tx,
 	.debug_exit = on_debug_exit,
 	.power_off = on_power_off,

@@ -65,6 +65,8 @@ struct vm {
 	struct ept ept;
 	struct pc pc;
 	struct cpuid_table cpuid;
+	char com2[100]; /* a line of COM2, so far */
+	unsigned com2_length;
 	struct vm_console *console; /* set by who makes the vCPUs */
 	uint64_t tsc_base;	    /* host TSC when the VM's clock was 0 */
 	struct timer timer;	    /* for what the devices of the board want to do next */

@@ -127,6 +127,7 @@ SETTINGS = {
     "autostart": lambda v: _one_of(v, ("yes", "no")),
     "depends": _depends,
     "on-crash": lambda v: _one_of(v, ON_CRASH),
+    "com2": lambda v: _one_of(v, ("none", "log")),
     "console": lambda v: _one_of(v, ("serial", "vga")),
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
