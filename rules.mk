@@ -58,10 +58,10 @@ keep  = $(if $(call same,$2,$(file <$(B)/flags/$1)),,$(file >$(B)/flags/$1,$2))
 CC_ID := $(CC) $(shell $(CC) -dumpversion)
 $(shell mkdir -p $(B)/flags)
 # What exits run through is compiled for speed, all else for a small image.
-FAST_C := $(filter-out vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/core.c vmx/switch.c \
-	vmx/virtual_apic.c vmx/msr.c vmx/cr.c vmx/board.c vmx/guest_cpu.c vm/pc.c vm/sched.c vm/emulate*.c \
-	vm/insn.c vm/walk.c vm/memory.c vm/vcpu.c vm/cpuid.c devices/bus.c devices/vlapic.c devices/vioapic.c \
-	devices/vacpi.c devices/vpic.c arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c
+FAST_C := $(filter-out vmx/exit_task.c vmx/exit_event.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/core.c vmx/switch.c \
+	vmx/virtual_apic.c vmx/msr.c vmx/guest_cpu.c vm/sched.c vm/emulate*.c \
+	vm/insn.c vm/walk.c vm/memory.c vm/vcpu.c devices/bus.c devices/vlapic.c \
+	arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c
 FAST_C := $(wildcard $(FAST_C))
 
 $(call keep,target,$(CC_ID) $(CFLAGS) $(FAST_C))
@@ -272,8 +272,8 @@ $(B)/debian/vmlinux%: $(B)/debian/vmlinuz% guests/linux/vmlinux
 	$(call say,VMLINUX,$@)
 	$(Q)guests/linux/vmlinux $< $@
 
-DEBIAN_FILES := $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock vmlinuz-6.12 \
-	vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen)
+DEBIAN_FILES := $(B)/guests/linux/disk.cpio $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock \
+	vmlinuz-6.12 vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen)
 
 $(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
 	$(call say,CC,$<)
@@ -285,6 +285,20 @@ $(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init \
 	$(call say,CPIO,$@)
 	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
 		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks
+
+# The stock kernel has its drivers for disks as modules; this one comes with them.
+DISK_MODULES := scsi_common scsi_mod libata ata_piix crct10dif_common crc-t10dif crc64 \
+	crc64-rocksoft t10-pi sd_mod cdrom sr_mod
+
+$(B)/debian/disk/vmlinuz:
+	$(Q)guests/linux/fetch linux-image-amd64 $@ $(DISK_MODULES)
+
+$(B)/guests/linux/disk.cpio: guests/linux/mkinitramfs guests/linux/init tools/soclelib/cpio.py \
+		$(B)/guests/linux/ticks $(B)/debian/disk/vmlinuz
+	$(call say,CPIO,$@)
+	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
+		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks \
+		$(foreach m,$(DISK_MODULES),$m.ko=$(B)/debian/disk/$m.ko)
 
 ## The ISO
 

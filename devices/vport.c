@@ -15,6 +15,7 @@ uint32_t vport_read(void *vport, uint16_t port, unsigned size, uint64_t now)
 
 	(void)size, (void)now;
 	switch (port) {
+	case VPORT_BIOS:
 	case VPORT_CONSOLE: return VPORT_CONSOLE;
 	case VPORT_POST: return v->post;
 	default: return UINT32_MAX;
@@ -27,6 +28,7 @@ void vport_write(void *vport, uint16_t port, unsigned size, uint32_t value, uint
 
 	(void)size, (void)now;
 	switch (port) {
+	case VPORT_BIOS:
 	case VPORT_CONSOLE: v->ops.console(v->ops.ctx, (uint8_t)value); return;
 	case VPORT_POST: v->post = (uint8_t)value; return;
 	case VPORT_EXIT: v->ops.debug_exit(v->ops.ctx, value); return;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define VPORT_CONSOLE 0xE9
+#define VPORT_BIOS    0x402 /* the same for firmware */
 #define VPORT_POST    0x80
 #define VPORT_EXIT    0xF4
 

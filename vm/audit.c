@@ -143,6 +143,9 @@ void audit_claim_vm(struct audit *audit, const struct vm *vm)
 		if (vm->ata_buffer[i])
 			audit_claim(audit, (uint64_t)vm->ata_buffer[i], VATA_BUFFER, AUDIT_SOCLE,
 				    name);
+	if (vm->fwconfig)
+		audit_claim(audit, (uint64_t)vm->fwconfig, sizeof(*vm->fwconfig), AUDIT_SOCLE,
+			    name);
 	ept_visit(&vm->ept, &visitor);
 	audit->name = NULL;
 	audit->memory = NULL;

@@ -5,7 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define ROLES "kernel, initrd, module, disk or cdrom"
+#define ROLES "kernel, initrd, module, disk, cdrom or firmware"
 
 static const struct text nothing;
 
@@ -276,7 +276,7 @@ static void set_key(struct vm_config *vm, const char *role, struct text word, un
 		       role, text_show(word).text);
 		return;
 	}
-	if (strcmp(role, "kernel")) {
+	if (strcmp(role, "kernel") && strcmp(role, "firmware")) {
 		REFUSE(vm, "%s: key '%s' does not belong here; keys stand on the kernel's line",
 		       role, text_show(key).text);
 		return;
@@ -324,6 +324,16 @@ static void add_kernel(struct vm_config *vm, const struct config_file *file)
 	vm->kernel = *file;
 }
 
+static void add_firmware(struct vm_config *vm, const struct config_file *file)
+{
+	if (vm->firmware.data)
+		REFUSE(vm, "firmware: two VMs have this name; want a name of its own for each");
+	else if (file->size < 16 || file->size > CONFIG_FIRMWARE_MAX)
+		REFUSE(vm, "firmware: the file has %lu bytes; want an image of up to %lluM",
+		       file->size, CONFIG_FIRMWARE_MAX / MIB);
+	vm->firmware = *file;
+}
+
 static void add_initrd(struct vm_config *vm, const struct config_file *file)
 {
 	if (vm->initrd.data)
@@ -369,7 +379,7 @@ static const struct role {
 	void (*add)(struct vm_config *vm, const struct config_file *file);
 } roles[] = {
 	{"kernel", add_kernel}, {"initrd", add_initrd}, {"module", add_module},
-	{"disk", add_disk},	{"cdrom", add_cdrom},
+	{"disk", add_disk},	{"cdrom", add_cdrom},	{"firmware", add_firmware},
 };
 
 static const struct role *find_role(struct text name)
@@ -457,7 +467,9 @@ static void parse_line(struct config *config, const struct config_module *module
 /* Defaults are checked as if they had been written. */
 static void check_vm(struct vm_config *vm, const struct limits *limits)
 {
-	if (!vm->kernel.data)
+	if (vm->firmware.data && vm->kernel.data)
+		REFUSE(vm, "firmware: cannot go with a kernel; want one of them");
+	if (!vm->kernel.data && !vm->firmware.data)
 		REFUSE(vm, "kernel: there is none; want a module line 'kernel %s'", vm->name);
 	if (vm->memory > limits->memory)
 		REFUSE(vm,

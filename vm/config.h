@@ -4,8 +4,8 @@
  *
  *     ROLE VM [key=value...] [-- guest command line]
  *
- * ROLE is kernel, initrd, module, disk or cdrom. What is wrong with one VM is kept with that VM,
- * and costs the others nothing. The text is not trusted: it may lack its NUL or hold anything.
+ * ROLE is kernel, initrd, module, disk, cdrom or firmware. What is wrong with one VM is kept with
+ * it, and costs the others nothing. The text is not trusted: it may lack its NUL or hold anything.
  */
 #ifndef VM_CONFIG_H
 #define VM_CONFIG_H
@@ -18,9 +18,10 @@
 #include "lib/parse.h"
 
 #define CONFIG_VMS_MAX	      64
-#define CONFIG_NAME_MAX	      31 /* characters */
-#define CONFIG_MODULES_MAX    16 /* of one VM, beside kernel and initrd */
-#define CONFIG_DRIVES_MAX     4	 /* of one VM, disks and CDs */
+#define CONFIG_NAME_MAX	      31	    /* characters */
+#define CONFIG_MODULES_MAX    16	    /* of one VM, beside kernel and initrd */
+#define CONFIG_FIRMWARE_MAX   (16ULL << 20) /* bytes */
+#define CONFIG_DRIVES_MAX     4		    /* of one VM, disks and CDs */
 #define CONFIG_COMPLAINTS_MAX 16
 #define CONFIG_CPUS_MAX	      32
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
@@ -86,6 +87,7 @@ struct vm_config {
 	struct text depends_name; /* its name as written */
 	struct config_file kernel;
 	struct config_file initrd;
+	struct config_file firmware; /* of its own; then there is no kernel */
 	struct config_file module[CONFIG_MODULES_MAX];
 	unsigned modules;
 	struct config_file disk[CONFIG_DRIVES_MAX];

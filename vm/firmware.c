@@ -30,8 +30,6 @@
 #define AT_DSDT	      (LAYOUT_ACPI + 0x2000)
 #define AT_FACS	      LAYOUT_ACPI_END /* the guest may not reclaim it */
 #define AT_MP	      (LAYOUT_ACPI_END + 0x1000)
-#define AT_SMBIOS     (LAYOUT_ACPI_END + 0x2000)
-#define AT_DMI	      (LAYOUT_ACPI_END + 0x2020)
 
 #define AT_MP_POINTER (LAYOUT_EBDA + 0x10) /* byte 0 of the EBDA is its size in KiB */
 
@@ -740,15 +738,15 @@ static bool write_smbios(struct guest_memory *memory, unsigned cpus)
 		.largest = MAX(MAX(sizeof(tables.bios), sizeof(tables.system)), sizeof(tables.cpu)),
 		.dmi_anchor = {'_', 'D', 'M', 'I', '_'},
 		.table_length = sizeof(tables),
-		.table = AT_DMI,
+		.table = FIRMWARE_DMI,
 		.structures = 4,
 		.bcd_revision = 0x28,
 	};
 
 	entry.dmi_checksum = checksum(entry.dmi_anchor, sizeof(entry) - SMBIOS_DMI_AT);
 	entry.checksum = checksum(&entry, sizeof(entry));
-	return guest_memory_write(memory, AT_SMBIOS, &entry, sizeof(entry)) &&
-	       guest_memory_write(memory, AT_DMI, &tables, sizeof(tables));
+	return guest_memory_write(memory, FIRMWARE_SMBIOS, &entry, sizeof(entry)) &&
+	       guest_memory_write(memory, FIRMWARE_DMI, &tables, sizeof(tables));
 }
 
 static bool write_word(struct guest_memory *memory, uint64_t gpa, uint16_t value)

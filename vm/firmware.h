@@ -14,7 +14,12 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "vm/layout.h"
 #include "vm/memory.h"
+
+/* Where firmware_write puts SMBIOS' entry point and structures; the RSDP is first of all. */
+#define FIRMWARE_SMBIOS (LAYOUT_ACPI_END + 0x2000)
+#define FIRMWARE_DMI	(LAYOUT_ACPI_END + 0x2020)
 
 /*
  * Writes the tables for a PC (vm/pc.h) of 1 .. PC_CPUS_MAX vCPUs and says where the ACPI root

@@ -8,6 +8,7 @@
 #include "vm/layout.h"
 
 #define FLAT_LIMIT     0xFFFFFFFFu
+#define REAL_LIMIT     0xFFFF
 #define TSS_LIMIT      0x67
 #define REAL_IDT_LIMIT 0x3FF /* 256 vectors of 4 bytes */
 
@@ -118,4 +119,29 @@ void start_real16(struct vcpu_start *start, uint64_t rip)
 	start->cr0 = CR0_ET;
 	start->gdtr = (struct start_table){0};
 	start->idtr.limit = REAL_IDT_LIMIT;
+}
+
+void start_reset(struct vcpu_start *start, uint32_t signature)
+{
+	const struct start_segment data = {.limit = REAL_LIMIT, .rights = RIGHTS_DATA16};
+
+	*start = (struct vcpu_start){
+		.mode = START_REAL16,
+		.rip = 0xFFF0,
+		.rflags = RFLAGS_FIXED,
+		.gpr[2] = signature,
+		.cr0 = CR0_ET | CR0_NW | CR0_CD,
+		.ldtr = {.limit = REAL_LIMIT, .rights = RIGHTS_LDT},
+		.tr = {.limit = REAL_LIMIT, .rights = RIGHTS_TSS_BUSY},
+		.gdtr.limit = REAL_LIMIT,
+		.idtr.limit = REAL_LIMIT,
+	};
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		start->segment[i] = data;
+	start->segment[SEGMENT_CS] = (struct start_segment){
+		.selector = 0xF000,
+		.base = 0xFFFF0000,
+		.limit = REAL_LIMIT,
+		.rights = RIGHTS_CODE16,
+	};
 }

@@ -31,4 +31,10 @@ bool start_long64(struct vcpu_start *start, struct guest_memory *memory, uint64_
 /* Real mode at `rip`, below 1 MiB: CS in whole 64 KiB, the others 0, a stack under LAYOUT_GDT. */
 void start_real16(struct vcpu_start *start, uint64_t rip);
 
+/*
+ * After power-up: real mode, 16 bytes below 4 GiB. SDM volume 3, 'Processor State After Reset'.
+ * signature: CPUID's, in EDX.
+ */
+void start_reset(struct vcpu_start *start, uint32_t signature);
+
 #endif

@@ -17,7 +17,7 @@ static uint64_t size_within(const struct guest_memory *memory, uint64_t start, u
 
 uint64_t guest_memory_low(const struct guest_memory *memory)
 {
-	return size_within(memory, 0, GUEST_HIGH_BASE);
+	return size_within(memory, 0, GUEST_LOW_MAX);
 }
 
 uint64_t guest_memory_high(const struct guest_memory *memory)

@@ -490,6 +490,23 @@ static bool add_ata(struct pc *pc)
 	return true;
 }
 
+/* What only a firmware looks for; the ACPI block is nowhere until that places it. */
+static bool add_firmware(struct pc *pc, bool debug)
+{
+	const struct port_range ranges[] = {
+		{VPORT_BIOS, VPORT_BIOS, 1, vport_read, vport_write, &pc->port},
+		{VFWCFG_SELECT, VFWCFG_DATA, 2, vfwcfg_read, vfwcfg_write, &pc->fwcfg},
+		{VFWCFG_DMA, VFWCFG_DMA + 7, 4, vfwcfg_dma_read, vfwcfg_dma_write, &pc->fwcfg},
+	};
+	const struct port_block data = {VFWCFG_DATA, vfwcfg_read_block, vfwcfg_write_block,
+					&pc->fwcfg};
+
+	for (unsigned i = debug ? 0 : 1; i < ARRAY_SIZE(ranges); i++)
+		if (!bus_add_ports(&pc->bus, &ranges[i]))
+			return false;
+	return bus_add_block(&pc->bus, &data);
+}
+
 static bool add_ports(struct pc *pc)
 {
 	const struct port_range ranges[] = {
@@ -548,6 +565,8 @@ static void pm_moved(void *ctx, uint16_t base)
 	struct pc *pc = ctx;
 
 	bus_move_ports(&pc->bus, vacpi_read, &pc->acpi, base);
+	if (pc->ops->pm_moved)
+		pc->ops->pm_moved(pc->ctx, base);
 }
 
 static void init_lapics(struct pc *pc, const struct pc_config *config)
@@ -607,6 +626,7 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	vpci_init(&pc->pci);
 	vpiix_init(&pc->piix, &pc->pci, config->firmware ? 0 : VACPI_PM_BASE, &piix);
 	init_ata(pc, config);
+	vfwcfg_init(&pc->fwcfg, config->item, config->items, &config->fwcfg);
 	vport_init(&pc->port, &port);
 	vvga_init(&pc->vga, hz);
 	vhpet_init(&pc->hpet, hz, &hpet);
@@ -626,7 +646,8 @@ bool pc_init(struct pc *pc, const struct pc_config *config)
 	init_board(pc, config);
 	if (!add_maps(pc))
 		return false;
-	if (config->firmware)
-		pm_moved(pc, 0);
-	return true;
+	if (!config->firmware)
+		return true;
+	pm_moved(pc, 0);
+	return add_firmware(pc, config->firmware_debug);
 }

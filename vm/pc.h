@@ -21,6 +21,7 @@
 #include "devices/bus.h"
 #include "devices/vacpi.h"
 #include "devices/vata.h"
+#include "devices/vfwcfg.h"
 #include "devices/vhpet.h"
 #include "devices/vi8042.h"
 #include "devices/vioapic.h"
@@ -63,6 +64,8 @@ struct pc_ops {
 	void (*debug_exit)(void *ctx, uint32_t value);
 	void (*power_off)(void *ctx);
 	void (*reset)(void *ctx);
+	/* May be NULL. The ports of the ACPI block begin here now; 0: nowhere. */
+	void (*pm_moved)(void *ctx, uint16_t base);
 	/* (any) There is something in the mailbox of vCPU `cpu`. */
 	void (*kick)(void *ctx, unsigned cpu);
 	/* (any) A message that nobody hears, or with a reserved delivery mode. */
@@ -88,7 +91,12 @@ struct pc_config {
 	uint64_t ram_high; /* and above */
 	unsigned cpus;	   /* 1 .. PC_CPUS_MAX; vCPU 0 is the bootstrap processor */
 	uint8_t physical_bits;
-	bool firmware;			 /* its own will set up the chipset */
+	/* It has a firmware of its own, which sets up the chipset and asks for these. */
+	bool firmware;
+	bool firmware_debug; /* its messages to port 402H are the console's */
+	const struct vfwcfg_item *item;
+	unsigned items;
+	struct vfwcfg_ops fwcfg;
 	uint8_t *apic_page[PC_CPUS_MAX]; /* one 4 KiB page for each vCPU; stay the caller's */
 	struct pc_drive drive[PC_DRIVES_MAX];
 	/* VATA_BUFFER bytes for each channel with a drive, else NULL; stay the caller's. */
@@ -128,6 +136,7 @@ struct pc {
 	struct vpiix piix;
 	struct vata ata[PC_ATA_CHANNELS];
 	struct vport port;
+	struct vfwcfg fwcfg;
 	struct vvga vga;
 	struct vhpet hpet;
 	struct vuart com2;

@@ -9,9 +9,12 @@
 #include "lib/string.h"
 #include "vm/firmware.h"
 #include "vm/image.h"
+#include "vm/image_start.h"
 
 /* Room left for page tables and vCPU structures when all memory is asked for. */
-#define MEMORY_RESERVE (4 * MIB)
+#define MEMORY_RESERVE	(4 * MIB)
+#define FIRMWARE_SHADOW (128 * KIB)
+#define FWCONFIG_BYTES	align_up(sizeof(struct fwconfig), PAGE_SIZE)
 
 static uint64_t alloc_table_page(void *ctx)
 {
@@ -77,6 +80,14 @@ static bool add_range(struct vm *vm, uint64_t gpa, uint64_t size)
 	return true;
 }
 
+/* A copy of the firmware's image ends at 4 GiB: RAM, as writing to it hurts nobody else. */
+static bool add_rom(struct vm *vm)
+{
+	uint64_t size = align_up(vm->config->firmware.size, PAGE_SIZE);
+
+	return add_range(vm, GUEST_HIGH_BASE - size, size);
+}
+
 uint64_t vm_populated_bytes(const struct vm *vm)
 {
 	const struct guest_memory *memory = &vm->memory;
@@ -106,7 +117,7 @@ static bool create_memory(struct vm *vm, struct error *error)
 {
 	uint64_t size = vm->config->memory, low = MIN(size, GUEST_LOW_MAX), bitmap;
 
-	if (!add_range(vm, 0, low) || !add_range(vm, GUEST_HIGH_BASE, size - low))
+	if (!add_range(vm, 0, low) || !add_rom(vm) || !add_range(vm, GUEST_HIGH_BASE, size - low))
 		return error_set(error, "memory = %luM: free memory is in too many pieces for it",
 				 size / MIB);
 	bitmap = frames_alloc(vm->host->frames, vm_populated_bytes(vm), PAGE_SIZE, UINT64_MAX);
@@ -220,6 +231,14 @@ static void on_reset(void *ctx)
 	vm_end(ctx, VERDICT_STOPPED, "the guest asked for a reset");
 }
 
+static void on_pm_moved(void *ctx, uint16_t base)
+{
+	struct vm *vm = ctx;
+
+	if (vm->fwconfig)
+		fwconfig_pm_moved(vm->fwconfig, base);
+}
+
 static void on_kick(void *ctx, unsigned cpu)
 {
 	struct vm *vm = ctx;
@@ -315,6 +334,7 @@ static const struct pc_ops pc_ops = {
 	.debug_exit = on_debug_exit,
 	.power_off = on_power_off,
 	.reset = on_reset,
+	.pm_moved = on_pm_moved,
 	.kick = on_kick,
 	.unheard = on_unheard,
 	.changed = on_changed,
@@ -365,6 +385,58 @@ static bool create_ata(struct vm *vm, struct pc_config *pc)
 	return true;
 }
 
+static bool fwcfg_read(void *ctx, uint64_t gpa, void *to, uint64_t length)
+{
+	struct vm *vm = ctx;
+
+	return guest_memory_read(&vm->memory, gpa, to, length);
+}
+
+static bool fwcfg_write(void *ctx, uint64_t gpa, const void *from, uint64_t length)
+{
+	struct vm *vm = ctx;
+
+	if (!from)
+		return guest_memory_zero(&vm->memory, gpa, length);
+	return guest_memory_write(&vm->memory, gpa, from, length);
+}
+
+/*
+ * The image below 4 GiB, and its end below 1 MiB, as chipsets shadow it. The tables were written
+ * where a BIOS would have them; they go to the configuration device instead.
+ */
+static bool create_firmware(struct vm *vm, struct pc_config *pc)
+{
+	const struct config_file *image = &vm->config->firmware;
+	uint64_t shadow = MIN(image->size, FIRMWARE_SHADOW), pages, rsdp;
+	bool debug = text_equals(image->cmdline, "debug");
+	unsigned drives = 0;
+
+	if (!image->data)
+		return true;
+	pages = frames_alloc(vm->host->frames, FWCONFIG_BYTES, PAGE_SIZE, UINT64_MAX);
+	if (pages == FRAMES_NONE)
+		return false;
+	vm->fwconfig = memset((void *)pages, 0, FWCONFIG_BYTES);
+	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
+		if (pc->drive[i].kind != VATA_NONE)
+			drives |= 1U << (i + (pc->drive[i].kind == VATA_CD ? PC_DRIVES_MAX : 0));
+	if (!firmware_write(&vm->memory, vm->cpus, &rsdp, &(struct error){0}) ||
+	    !fwconfig_make(vm->fwconfig, &vm->memory, vm->cpus, drives, !debug) ||
+	    !guest_memory_zero(&vm->memory, 0, MIB) ||
+	    !guest_memory_write(&vm->memory, MIB - shadow, image->data + image->size - shadow,
+				shadow) ||
+	    !guest_memory_write(&vm->memory, GUEST_HIGH_BASE - image->size, image->data,
+				image->size))
+		return false;
+	pc->firmware = true;
+	pc->firmware_debug = debug;
+	pc->item = vm->fwconfig->item;
+	pc->items = vm->fwconfig->items;
+	pc->fwcfg = (struct vfwcfg_ops){fwcfg_read, fwcfg_write, vm};
+	return true;
+}
+
 static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 {
 	struct pc_config config = {
@@ -388,6 +460,8 @@ static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 	}
 	if (!create_ata(vm, &config))
 		return error_set(error, "no memory left for its drives");
+	if (!create_firmware(vm, &config))
+		return error_set(error, "firmware: no memory left for it");
 	if (!pc_init(&vm->pc, &config))
 		return error_set(error, "a PC of %u CPUs at %lu Hz cannot be made", vm->cpus,
 				 vm->host->hz);
@@ -419,6 +493,10 @@ static bool load(struct vm *vm, struct error *error)
 {
 	uint64_t rsdp = 0;
 
+	if (vm->fwconfig) {
+		start_reset(&vm->start, vm->cpuid.basic[1].eax);
+		return true;
+	}
 	if (!firmware_write(&vm->memory, vm->cpus, &rsdp, error))
 		return false;
 	return image_load(vm->config, &vm->memory, rsdp, &vm->start, error);
@@ -456,7 +534,7 @@ uint64_t vm_own_memory(const struct vm *vm)
 		bytes += vm->disk[i].taken;
 	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
 		bytes += vm->ata_buffer[i] ? VATA_BUFFER : 0;
-	return bytes;
+	return bytes + (vm->fwconfig ? FWCONFIG_BYTES : 0);
 }
 
 void vm_destroy(struct vm *vm)
@@ -467,6 +545,8 @@ void vm_destroy(struct vm *vm)
 	for (unsigned i = 0; i < vm->cpus; i++)
 		if (vm->apic_page[i])
 			frames_free(frames, (uint64_t)vm->apic_page[i], PAGE_SIZE);
+	if (vm->fwconfig)
+		frames_free(frames, (uint64_t)vm->fwconfig, FWCONFIG_BYTES);
 	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
 		disk_drop(&vm->disk[i]);
 	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)

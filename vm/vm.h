@@ -14,6 +14,7 @@
 #include "vm/config.h"
 #include "vm/cpuid.h"
 #include "vm/disk.h"
+#include "vm/fwconfig.h"
 #include "vm/memory.h"
 #include "vm/pc.h"
 #include "vm/vcpu.h"
@@ -78,6 +79,7 @@ struct vm {
 	uint8_t *apic_page[VM_CPUS_MAX];
 	struct disk disk[PC_DRIVES_MAX]; /* those without data are no drives */
 	uint8_t *ata_buffer[PC_ATA_CHANNELS];
+	struct fwconfig *fwconfig; /* pages of its own; NULL: it has no firmware */
 	bool apic_access; /* host->apic_access_page is mapped where local APICs are; atomic */
 	struct spinlock end_lock; /* of the two that follow */
 	enum verdict verdict;

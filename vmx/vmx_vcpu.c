@@ -11,6 +11,7 @@
 #include "arch/x86_64/traps.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "vm/image_start.h"
 #include "vm/audit.h"
 #include "vmx/caps.h"
 #include "vmx/cr.h"
@@ -202,26 +203,15 @@ static void write_guest(struct vmx_vcpu *v, const struct vcpu_start *start)
 	memcpy(v->vcpu.gpr, start->gpr, sizeof(v->vcpu.gpr));
 }
 
-/* SDM volume 3, "Processor State After Reset": what INIT leaves. RIP and CS are the vector's. */
+/* What INIT leaves; RIP and CS are the vector's. */
 static struct vcpu_start startup_state(uint8_t vector, uint32_t signature)
 {
-	const struct start_segment data = {.limit = 0xffff, .rights = RIGHTS_DATA16};
-	struct vcpu_start start = {
-		.mode = START_REAL16,
-		.gpr[GPR_RDX] = signature,
-		.cr0 = CR0_ET | CR0_NW | CR0_CD,
-		.ldtr = {.limit = 0xffff, .rights = RIGHTS_LDT},
-		.tr = {.limit = 0xffff, .rights = RIGHTS_TSS_BUSY},
-		.gdtr.limit = 0xffff,
-		.idtr.limit = 0xffff,
-	};
+	struct vcpu_start start;
 
-	for (unsigned i = 0; i < SEGMENTS; i++)
-		start.segment[i] = data;
-	start.segment[SEGMENT_CS] = (struct start_segment){.selector = (uint16_t)(vector << 8),
-							   .base = (uint64_t)vector << 12,
-							   .limit = 0xffff,
-							   .rights = RIGHTS_CODE16};
+	start_reset(&start, signature);
+	start.rip = 0;
+	start.segment[SEGMENT_CS].selector = (uint16_t)(vector << 8);
+	start.segment[SEGMENT_CS].base = (uint64_t)vector << 12;
 	return start;
 }
 

@@ -328,7 +328,7 @@ static void test_long_chain(void **state)
 static void test_roles(void **state)
 {
 	(void)state;
-	refused("kernle bad", "'kernle'", "kernel, initrd, module, disk or cdrom");
+	refused("kernle bad", "'kernle'", "kernel, initrd, module, disk, cdrom or firmware");
 	refused("disk bad size=3", "disk", "'size' does not belong here");
 	refused("initrd bad", "kernel", "'kernel bad'");
 	complained("", "module 2", "kernel, initrd");
@@ -336,6 +336,21 @@ static void test_roles(void **state)
 	complained("kernel -x", "module 2: VM name '-x'", "letters");
 	complained("kernel a.b", "'a.b'", "letters");
 	complained("kernel abcdefghijklmnopqrstuvwxyz012345", "'abc", "1 to 31");
+}
+
+/* A firmware is there instead of a kernel, and its line has the keys. */
+static void test_firmware(void **state)
+{
+	(void)state;
+	PARSE("firmware good memory=16M cpus=2 -- debug");
+	assert_false(config.vm[0].refused);
+	assert_int_equal(config.vm[0].cpus, 2);
+	assert_true(text_equals(config.vm[0].firmware.cmdline, "debug"));
+	PARSE("firmware bad", "kernel bad");
+	assert_true(config.vm[0].refused);
+	expect_words(config.vm[0].error.text, "firmware:", "want one of them");
+	PARSE("firmware bad", "firmware bad");
+	expect_words(config.vm[0].error.text, "firmware:", "two VMs");
 }
 
 /* Four drives of both kinds together. */
@@ -448,16 +463,27 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),	       cmocka_unit_test(test_memory),
-		cmocka_unit_test(test_default_memory), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_scheduling),     cmocka_unit_test(test_pin),
-		cmocka_unit_test(test_life),	       cmocka_unit_test(test_depends),
-		cmocka_unit_test(test_circle),	       cmocka_unit_test(test_depends_on_refused),
-		cmocka_unit_test(test_long_chain),     cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_roles),	       cmocka_unit_test(test_drives),
-		cmocka_unit_test(test_twice),	       cmocka_unit_test(test_first_error_stays),
-		cmocka_unit_test(test_empty_files),    cmocka_unit_test(test_none),
-		cmocka_unit_test(test_too_many),       cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_default_memory),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_scheduling),
+		cmocka_unit_test(test_pin),
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_depends),
+		cmocka_unit_test(test_circle),
+		cmocka_unit_test(test_depends_on_refused),
+		cmocka_unit_test(test_long_chain),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_drives),
+		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_first_error_stays),
+		cmocka_unit_test(test_empty_files),
+		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

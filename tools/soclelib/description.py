@@ -132,7 +132,7 @@ SETTINGS = {
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
 }
-VM_KEYS = ("kernel", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
+VM_KEYS = ("kernel", "firmware", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
 REPEATABLE = ("module", "disk", "cdrom")
 SOCLE_KEYS = ("title", "args")
 
@@ -150,7 +150,7 @@ class _Reader(ini.Reader):
             _text(value)
             if self.key in SETTINGS:
                 return SETTINGS[self.key](value)
-            if self.key in ("kernel", "initrd", "disk", "cdrom"):
+            if self.key in ("kernel", "firmware", "initrd", "disk", "cdrom"):
                 return _file(value, base)
             if self.key == "module":
                 name, _, args = value.partition(" ")
@@ -205,15 +205,19 @@ class _Reader(ini.Reader):
 
     def machine(self, name, line, section):
         keys = self.values(name, section, VM_KEYS, REPEATABLE)
-        if "kernel" not in keys:
+        first = "firmware" if "firmware" in keys else "kernel"
+        if first not in keys:
             self.line = line
             raise self.bad("has no kernel; want kernel = FILE")
+        if "firmware" in keys and "kernel" in keys:
+            self.at(section, "firmware")
+            raise self.bad("cannot go with a kernel; want one of them")
         settings = {key: keys[key][0] for key in SETTINGS if key in keys}
         self.check_cap(section, settings)
         self.check_flat(section, settings)
         machine = Machine(name)
         machine.modules.append(
-            Module("kernel", keys["kernel"][0], keys.get("cmdline", [""])[0], settings))
+            Module(first, keys[first][0], keys.get("cmdline", [""])[0], settings))
         if "initrd" in keys:
             machine.modules.append(Module("initrd", keys["initrd"][0]))
         for path, args in keys.get("module", []):
