@@ -15,7 +15,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-pro
 BARE := -std=c11 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
 	-mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
 	-fno-asynchronous-unwind-tables
-CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fno-omit-frame-pointer
+CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fno-omit-frame-pointer -flto
 GUEST_CFLAGS := $(BARE) -O2 -mno-red-zone
 HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -68,7 +68,7 @@ $(call keep,target,$(CC_ID) $(CFLAGS) $(FAST_C))
 $(call keep,host,$(CC_ID) $(HOSTCFLAGS))
 $(call keep,guest,$(CC_ID) $(GUEST_CFLAGS))
 $(call keep,asm,$(NASM) $(ASFLAGS))
-$(call keep,link,$(LD) $(LDFLAGS) $(TARGET_O))
+$(call keep,link,$(CC_ID) $(CFLAGS) $(TARGET_O))
 $(call keep,plain,$(PLAIN_O))
 
 .PHONY: all unit fuzz iso test-files check objects
@@ -97,7 +97,7 @@ $(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
 $(B)/gen/%-offsets.s: %/offsets.c $(B)/flags/target | $(filter %.h,$(GEN))
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -MMD -MP -MT $@ -MF $(B)/gen/$*-offsets.d -S $< -o $@
+	$(Q)$(CC) $(CFLAGS) -fno-lto -MMD -MP -MT $@ -MF $(B)/gen/$*-offsets.d -S $< -o $@
 
 $(B)/gen/offsets.inc: $(OFFSETS:%/offsets.c=$(B)/gen/%-offsets.s)
 	$(call say,GEN,$@)
@@ -121,8 +121,10 @@ $(B)/gen/font.h: tools/mkfont $(FONT)
 	$(Q)tools/mkfont $(FONT) >$@
 
 # Two links: the second has the table of the first one's functions.
+# GCC optimises the whole program here: it sees then that some fields are set in one function and
+# read in another under the same condition only, and takes them for uninitialised.
 # Sections are on pages in memory (linker.ld); in the file that would only be padding.
-LINK = $(Q)$(LD) $(LDFLAGS) -z max-page-size=64 -T linker.ld $(TARGET_O)
+LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld $(TARGET_O)
 
 $(B)/gen/ksyms-none.asm: tools/ksyms
 	@mkdir -p $(@D)

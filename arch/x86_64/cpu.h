@@ -35,7 +35,7 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 			 : "memory");
 }
 
-static inline uint64_t rdtsc(void)
+static inline __attribute__((always_inline)) uint64_t rdtsc(void)
 {
 	uint32_t low, high;
 
@@ -44,7 +44,7 @@ static inline uint64_t rdtsc(void)
 }
 
 /* The low half, for spans below 2^32 ticks. */
-static inline uint32_t rdtsc_low(void)
+static inline __attribute__((always_inline)) uint32_t rdtsc_low(void)
 {
 	uint32_t low;
 
