@@ -30,7 +30,7 @@ static bool before(unsigned seconds)
  * Not inlined, calling nothing, and with a frame that a leaf would not get, so that it and its
  * caller are the first two in the backtrace.
  */
-static __attribute__((noipa)) void hang(uint64_t end)
+static __attribute__((noinline)) void hang(uint64_t end)
 {
 	__asm__ volatile("" : : "r"(__builtin_frame_address(0)));
 	while (rdtsc() < end)
