@@ -80,13 +80,13 @@ all: $(B)/socle.elf
 $(FAST_C:%.c=$(B)/target/%.o): OPTIMIZE := -O2
 # Padding between blocks and tables costs a twentieth of the image, and no CPU needs it here. GCC's
 # words.
-UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malign-data=abi -E - >/dev/null 2>&1 && \
-	echo -falign-loops=1 -falign-jumps=1 -malign-data=abi)
+UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malign-data=abi -mpreferred-stack-boundary=3 -E - >/dev/null 2>&1 && \
+	echo -falign-loops=1 -falign-jumps=1 -malign-data=abi -mpreferred-stack-boundary=3)
 
 $(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(or $(OPTIMIZE),-Oz -falign-functions=1) $(UNALIGNED) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(or $(OPTIMIZE),-Oz -falign-functions=1 -fno-jump-tables) $(UNALIGNED) -MMD -MP -c $< -o $@
 
 $(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
 	$(call say,NASM,$<)

@@ -633,7 +633,7 @@ static void init_board(struct pc *pc, const struct pc_config *config)
 	vuart_init(&pc->com2, hz, &com2, pc_irq_line(pc, PC_IRQ_COM2));
 }
 
-bool pc_init(struct pc *pc, const struct pc_config *config)
+__attribute__((cold)) bool pc_init(struct pc *pc, const struct pc_config *config)
 {
 	if (config->cpus < 1 || config->cpus > PC_CPUS_MAX || config->hz < 1 ||
 	    config->hz > HZ_MAX || config->physical_bits < 32 || config->physical_bits > 52)
