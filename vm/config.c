@@ -93,6 +93,47 @@ static void set_timeout(struct vm_config *vm, struct text value, const struct li
 	set_number(vm, "timeout", value, "seconds,", CONFIG_TIMEOUT_MAX, &vm->timeout);
 }
 
+static void set_limit(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_number(vm, "limit", value, "seconds,", CONFIG_TIMEOUT_MAX, &vm->limit);
+}
+
+/* Blanks, quotes, backslashes and '%' come as %XX: boot loaders have their own ways with them. */
+static void set_expect(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	unsigned length = 0;
+
+	(void)limits;
+	for (; value.length && length < CONFIG_EXPECT_MAX; length++) {
+		char hex[] = {'0', 'x', 0, 0};
+		uint64_t byte = (uint8_t)value.start[0];
+		size_t took = byte == '%' ? 3 : 1;
+
+		if (took == 3 && value.length >= 3) {
+			memcpy(hex + 2, value.start + 1, 2);
+			if (!text_number((struct text){hex, 4}, 0x7E, &byte) || byte < ' ')
+				break;
+		}
+		if (took > value.length)
+			break;
+		vm->expect[length] = (char)byte;
+		value.start += took;
+		value.length -= took;
+	}
+	if (value.length || !length)
+		REFUSE(vm, "expect=: want 1 to %u characters, those like %%20 in hexadecimal",
+		       CONFIG_EXPECT_MAX);
+}
+
+static void set_pass_code(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	if (!text_number(value, UINT32_MAX, &vm->pass_code))
+		REFUSE(vm, "pass-code=%s: want a number, at most 0xffffffff",
+		       text_show(value).text);
+}
+
 static void set_weight(struct vm_config *vm, struct text value, const struct limits *limits)
 {
 	(void)limits;
@@ -195,6 +236,12 @@ static void set_console(struct vm_config *vm, struct text value, const struct li
 	set_either(vm, "console", value, "vga", "serial", &vm->console_vga);
 }
 
+static void set_on_end(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_either(vm, "on-end", value, "restart", "stop", &vm->restart_on_end);
+}
+
 /* Which VM that is shows when all lines are read. */
 static void set_depends(struct vm_config *vm, struct text value, const struct limits *limits)
 {
@@ -258,12 +305,14 @@ static const struct key keys[] = {
 	{"timeout", set_timeout},     {"on-crash", set_on_crash},
 	{"restarts", set_restarts},   {"load", set_load},
 	{"entry", set_entry},	      {"console", set_console},
-	{"com2", set_com2},
+	{"com2", set_com2},	      {"limit", set_limit},
+	{"expect", set_expect},	      {"pass-code", set_pass_code},
+	{"on-end", set_on_end},
 };
 
 #define KEYS                                                                               \
 	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
-	"on-crash, restarts, console or com2"
+	"on-crash, restarts, console, com2, limit, expect, pass-code or on-end"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,

@@ -27,6 +27,7 @@
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
 #define CONFIG_MEMORY_MIN     (2ULL << 20)
 #define CONFIG_TIMEOUT_MAX    86400 /* seconds */
+#define CONFIG_EXPECT_MAX     120   /* characters */
 #define CONFIG_CORES_MAX      64    /* that pin= can name */
 #define CONFIG_WEIGHT_MAX     10000
 #define CONFIG_WEIGHT_DEFAULT 100
@@ -72,6 +73,9 @@ struct vm_config {
 	uint64_t memory; /* bytes, a multiple of 4096 */
 	unsigned cpus;
 	unsigned timeout; /* seconds without progress that make a HANG; 0: never */
+	unsigned limit;	  /* seconds that it may run; 0: for ever */
+	char expect[CONFIG_EXPECT_MAX + 1]; /* the expression that makes a PASS; empty: none */
+	uint64_t pass_code;		    /* that makes a PASS at the debug-exit port */
 	enum config_boot boot;
 	uint64_t load;	 /* gpa, of a flat image; 0: where its mode has it */
 	uint64_t entry;	 /* gpa; 0: its first byte */
@@ -79,7 +83,8 @@ struct vm_config {
 	unsigned weight; /* its share of the cores against the other VMs' */
 	unsigned cap;	 /* percent of one core, at most 100 * cpus; 0: none */
 	enum config_on_crash on_crash;
-	unsigned restarts; /* a minute at most, for CONFIG_ON_CRASH_RESTART */
+	bool restart_on_end; /* when it ends by itself with another verdict than CRASH or HANG */
+	unsigned restarts;   /* a minute at most */
 	bool autostart;
 	bool com2_log;		  /* lines of COM2 go to Socle's log */
 	bool console_vga;	  /* its console is screen and keyboard, not COM1 */

@@ -181,11 +181,20 @@ static void note_progress(struct vm *vm)
 	vm->progressed = true;
 }
 
+bool vm_say(struct vm *vm, uint8_t byte)
+{
+	if (vm->expect.positions && !vm->shown && regex_byte(&vm->expect, byte)) {
+		vm->shown = true;
+		vm_end(vm, VERDICT_PASS, "its console shows '%s'", vm->config->expect);
+	}
+	return vm_console_put(vm->console, byte);
+}
+
 static void on_console_tx(void *ctx, uint8_t byte)
 {
 	struct vm *vm = ctx;
 
-	if (vm_console_put(vm->console, byte))
+	if (vm_say(vm, byte))
 		vm->host->console_told();
 	note_progress(vm);
 }
@@ -215,8 +224,10 @@ static void on_com2_tx(void *ctx, uint8_t byte)
 
 static void on_debug_exit(void *ctx, uint32_t value)
 {
-	if (value == 0)
-		vm_end(ctx, VERDICT_PASS, "0 written to the debug-exit port");
+	const struct vm *vm = ctx;
+
+	if (value == vm->config->pass_code)
+		vm_end(ctx, VERDICT_PASS, "%u written to the debug-exit port", value);
 	else
 		vm_end(ctx, VERDICT_FAIL, "%u (0x%x) written to the debug-exit port", value, value);
 }
@@ -502,6 +513,15 @@ static bool load(struct vm *vm, struct error *error)
 	return image_load(vm->config, &vm->memory, rsdp, &vm->start, error);
 }
 
+static bool compile_expect(struct vm *vm, struct error *error)
+{
+	struct error why;
+
+	if (!vm->config->expect[0] || regex_compile(&vm->expect, vm->config->expect, &why))
+		return true;
+	return error_set(error, "expect = %s: %s", vm->config->expect, why.text);
+}
+
 bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
 	       const struct cpuid_policy *policy, uint64_t tsc, struct error *error)
 {
@@ -512,7 +532,7 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	vm->tsc_base = tsc;
 	vm->timer_at = UINT64_MAX;
 	cpuid_build(&vm->cpuid, policy);
-	if (!memory_fits(vm, error))
+	if (!compile_expect(vm, error) || !memory_fits(vm, error))
 		return false;
 	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
 		      vm))
@@ -591,22 +611,42 @@ const char *verdict_name(enum verdict verdict)
 	return names[verdict];
 }
 
+void vm_judge(struct vm *vm)
+{
+	size_t length = strlen(vm->why);
+
+	if (!vm->expect.positions || vm->shown)
+		return;
+	if (vm->verdict == VERDICT_PASS)
+		vm->verdict = VERDICT_FAIL;
+	format(vm->why + length, sizeof(vm->why) - length, ", and never '%s' on its console",
+	       vm->config->expect);
+}
+
+/* In VM ticks. */
+static uint64_t limit_of(const struct vm *vm)
+{
+	return vm->config->limit ? vm->config->limit * vm->host->hz : UINT64_MAX;
+}
+
 uint64_t vm_progress_deadline(const struct vm *vm)
 {
-	return vm->config->timeout ? vm->progress_check : UINT64_MAX;
+	return MIN(vm->config->timeout ? vm->progress_check : UINT64_MAX, limit_of(vm));
 }
 
 /* Looks four times in each period, so that a hang is seen at most a quarter late. */
 void vm_check_progress(struct vm *vm, uint64_t now)
 {
-	uint64_t limit = vm->config->timeout * vm->host->hz;
+	uint64_t timeout = vm->config->timeout * vm->host->hz;
 
-	if (!limit || now < vm->progress_check)
+	if (now >= limit_of(vm))
+		vm_end(vm, VERDICT_HANG, "still runs after its limit of %u s", vm->config->limit);
+	if (!timeout || now < vm->progress_check)
 		return;
 	if (vm->progressed)
 		vm->progress = now;
 	vm->progressed = false;
-	vm->progress_check = now + limit / 4;
-	if (now - vm->progress >= limit)
+	vm->progress_check = now + timeout / 4;
+	if (now - vm->progress >= timeout)
 		vm_end(vm, VERDICT_HANG, "nothing on its console for %u s", vm->config->timeout);
 }

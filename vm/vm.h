@@ -17,6 +17,7 @@
 #include "vm/fwconfig.h"
 #include "vm/memory.h"
 #include "vm/pc.h"
+#include "vm/regex.h"
 #include "vm/vcpu.h"
 #include "vm/vmconsole.h"
 
@@ -69,6 +70,8 @@ struct vm {
 	char com2[100]; /* a line of COM2, so far */
 	unsigned com2_length;
 	struct vm_console *console; /* set by who makes the vCPUs */
+	struct regex expect;	    /* of what the console shows; without positions: none */
+	bool shown;		    /* it has */
 	uint64_t tsc_base;	    /* host TSC when the VM's clock was 0 */
 	struct timer timer;	    /* for what the devices of the board want to do next */
 	struct spinlock timer_lock;
@@ -83,7 +86,7 @@ struct vm {
 	bool apic_access; /* host->apic_access_page is mapped where local APICs are; atomic */
 	struct spinlock end_lock; /* of the two that follow */
 	enum verdict verdict;
-	char why[160];
+	char why[224];
 	bool paused;		 /* its vCPUs wait, its clock stands; atomic */
 	unsigned asleep;	 /* vCPUs that only INIT or an NMI could wake; atomic */
 	uint32_t said;		 /* enum vm_remark: what is told once */
@@ -127,7 +130,22 @@ void vm_end(struct vm *vm, enum verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *verdict_name(enum verdict verdict);
 
-/* Ends the VM as HANG when the description's timeout has passed since its last progress. */
+/*
+ * Its console shows a byte: of its devices, or of who reads its screen, with the PC's lock held.
+ * True: the console's reader is to be told.
+ */
+bool vm_say(struct vm *vm, uint8_t byte);
+
+/*
+ * The verdict is final: its vCPUs have left it, and its console has shown all. What it should have
+ * shown and did not turns a PASS into a FAIL, and is named.
+ */
+void vm_judge(struct vm *vm);
+
+/*
+ * Ends the VM as HANG when the description's timeout has passed since its last progress, or its
+ * limit since its start.
+ */
 void vm_check_progress(struct vm *vm, uint64_t now);
 /* The tick at which that check is due, UINT64_MAX for never. */
 uint64_t vm_progress_deadline(const struct vm *vm);

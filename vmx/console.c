@@ -88,7 +88,7 @@ static void put_line(void *ctx, const char *line)
 	spin_lock(&vm->pc.lock);
 	for (unsigned i = vm_console_at_margin(vm->console); i < ARRAY_SIZE(parts); i++)
 		for (const char *c = parts[i]; *c; c++)
-			if (vm_console_put(vm->console, (uint8_t)*c))
+			if (vm_say(vm, (uint8_t)*c))
 				console.wanted = true;
 	spin_unlock(&vm->pc.lock);
 }

@@ -179,7 +179,7 @@ static bool start(struct life *l)
 		core_add(l->vcpu[i], &l->group, config->pin);
 	l->state = LIFE_RUNNING;
 	l->started = true;
-	l->judged = l->frozen = false;
+	l->judged = l->frozen = l->stopped = false;
 	life.alive++;
 	life.told = false;
 	life_look();
@@ -223,51 +223,50 @@ static unsigned recent_restarts(const struct life *l, uint64_t now)
 	return recent;
 }
 
-/* It crashed or hangs, and its description says what then. */
-static void crash(struct life *l, uint64_t now)
+/* It starts anew, if it has not done so too often. */
+static void restart(struct life *l, uint64_t now)
 {
 	const struct vm_config *config = l->config;
-	const char *what = verdict_name(l->vm->verdict);
-	char why[200];
-	unsigned recent;
+	unsigned recent = recent_restarts(l, now);
+	char why[256];
 
-	if (config->on_crash == CONFIG_ON_CRASH_PAUSE) {
-		log_error("VM %s: %s %s: paused for a look at it ('regs %s', 'mem %s'); then "
-			  "'stop %s' or 'reset %s'",
-			  config->name, what, l->vm->why, config->name, config->name, config->name,
-			  config->name);
-		l->state = LIFE_CRASHED;
-		return;
-	}
-	recent = recent_restarts(l, now);
-	if (config->on_crash != CONFIG_ON_CRASH_RESTART) {
-		finish(l, l->vm->verdict, l->vm->why);
-		return;
-	}
 	if (recent >= config->restarts) {
 		format(why, sizeof(why), "%s (and %u restarts within a minute)", l->vm->why,
 		       recent);
 		finish(l, l->vm->verdict, why);
 		return;
 	}
-	log_error("VM %s: %s %s: restart %u of %u a minute", config->name, what, l->vm->why,
-		  recent + 1, config->restarts);
+	log_error("VM %s: %s %s: restart %u of %u a minute", config->name,
+		  verdict_name(l->vm->verdict), l->vm->why, recent + 1, config->restarts);
 	l->restart_at[l->restarts++ % LIFE_RESTARTS_MAX] = now;
 	l->again = true;
 	finish(l, VERDICT_NONE, "");
 }
 
+/* By itself, or because somebody at the monitor said so; its description says what then. */
 static void end(struct life *l, uint64_t now)
 {
-	enum verdict verdict = l->vm->verdict;
+	const struct vm_config *config = l->config;
+	bool fault;
 
-	if (!l->again && (verdict == VERDICT_CRASH || verdict == VERDICT_HANG)) {
-		crash(l, now);
-		return;
-	}
-	if (verdict == VERDICT_PASS && ++l->passes < life.config.repeat)
+	vm_judge(l->vm);
+	fault = l->vm->verdict == VERDICT_CRASH || l->vm->verdict == VERDICT_HANG;
+	if (l->vm->verdict == VERDICT_PASS && ++l->passes < life.config.repeat)
 		l->again = true;
-	finish(l, verdict, l->vm->why);
+	if (l->again || l->stopped) {
+		finish(l, l->vm->verdict, l->vm->why);
+	} else if (fault && config->on_crash == CONFIG_ON_CRASH_PAUSE) {
+		log_error("VM %s: %s %s: paused for a look at it ('regs %s', 'mem %s'); then "
+			  "'stop %s' or 'reset %s'",
+			  config->name, verdict_name(l->vm->verdict), l->vm->why, config->name,
+			  config->name, config->name, config->name);
+		l->state = LIFE_CRASHED;
+	} else if (fault ? config->on_crash == CONFIG_ON_CRASH_RESTART
+			 : config->restart_on_end && !l->vm->shown) {
+		restart(l, now);
+	} else {
+		finish(l, l->vm->verdict, l->vm->why);
+	}
 }
 
 /* --- What starts by itself --- */
@@ -463,6 +462,7 @@ static bool act_stop(struct life *l, struct error *error)
 	if (!l->vm)
 		return error_set(error, "it does not run");
 	l->again = false;
+	l->stopped = true;
 	if (l->state == LIFE_CRASHED)
 		finish(l, l->vm->verdict, l->vm->why);
 	else
@@ -528,7 +528,7 @@ static uint64_t look_after(struct life *l, uint64_t now)
 			freeze(l);
 		return l->frozen ? UINT64_MAX : now + life.config.host->hz / POLL_HZ;
 	}
-	if (!vm->config->timeout)
+	if (!vm->config->timeout && !vm->config->limit)
 		return UINT64_MAX;
 	vm_check_progress(vm, now - vm->tsc_base);
 	return vm_progress_deadline(vm) + vm->tsc_base;

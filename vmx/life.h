@@ -35,9 +35,10 @@ struct life {
 	struct sched_group group;
 	bool started;	      /* once, at least */
 	bool again;	      /* it is being ended to be started anew */
+	bool stopped;	      /* it is being ended by somebody: not to be started anew */
 	bool judged;	      /* `verdict` and `why` are those of its last run */
 	enum verdict verdict; /* VERDICT_NONE before */
-	char why[200];
+	char why[256];
 	bool frozen;	    /* while PAUSED: no vCPU runs any more, the clock stands ... */
 	uint64_t frozen_at; /* ... since this TSC */
 	unsigned passes;    /* so far, for life_config.repeat */

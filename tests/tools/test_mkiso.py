@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from soclelib import description
+from soclelib import description, regex
 
 MKISO = Path("tools/mkiso").resolve()
 
@@ -43,6 +43,34 @@ class Mkiso(unittest.TestCase):
         for word in words:
             self.assertIn(word, done.stderr)
         self.assertFalse((self.path / "out.iso").exists())
+
+    def test_expressions(self):
+        """The same are refused as by vm/regex.c, in the same words; the rest comes out as it was."""
+        right = 0
+        for line in Path("tests/unit/regex.txt").read_text().splitlines():
+            words, bar, expression = line.partition(" | ")
+            if not bar or line.startswith("#"):
+                continue
+            at, _, what = words.partition(" ")
+            try:
+                regex.check(expression)
+                self.assertEqual(at, "0", line)
+                right += 1
+            except regex.Bad as error:
+                self.assertTrue(str(error).startswith(f"at {at}: {what}"), f"{line}: {error}")
+        self.assertGreater(right, 10)
+
+    def test_verdict_keys(self):
+        menu = self.menu("[a]\nkernel = kernel\nexpect = \"a \\\"b\\\" 5% c\\\\d'\"\npass-code = 0x10\n"
+                         "on-end = restart\nlimit = 5\n")
+        self.assertIn("'a' 'limit=5' 'expect=a%20%22b%22%205%25%20c%5cd%27' 'pass-code=0x10' "
+                      "'on-end=restart'", menu)
+
+    def test_bad_verdict_keys(self):
+        self.refused("[a]\nkernel = kernel\nexpect = a(b\n", "[a] expect", "at 2: '(' without ')'")
+        self.refused(f"[a]\nkernel = kernel\nexpect = {'x' * 121}\n", "121", "120 or fewer")
+        self.refused("[a]\nkernel = kernel\npass-code = 0x100000000\n", "pass-code", "0xffffffff")
+        self.refused("[a]\nkernel = kernel\non-end = pause\n", "on-end", "stop, restart")
 
     def test_modules_in_order(self):
         menu = self.menu("[a]\nkernel = kernel\ninitrd = initrd\nmemory = 64M\ncpus = 1\n"

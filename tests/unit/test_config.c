@@ -68,6 +68,31 @@ static void complained(const char *line, const char *field, const char *right)
 	expect_words(config.complaint[0].text, field, right);
 }
 
+static void test_verdict_keys(void **state)
+{
+	char line[200] = "kernel long expect=";
+	struct vm_config *vm = &config.vm[0];
+
+	(void)state;
+	PARSE("kernel a expect=^all%20%5cd%25=%22%7e$ pass-code=0x10 on-end=restart limit=9",
+	      "kernel b on-end=stop pass-code=4294967295");
+	assert_string_equal(vm->expect, "^all \\d%=\"~$");
+	assert_int_equal(vm->pass_code, 16);
+	assert_true(vm->restart_on_end);
+	assert_int_equal(vm->limit, 9);
+	assert_string_equal(vm[1].expect, "");
+	assert_int_equal(vm[1].pass_code, 0xFFFFFFFF);
+	assert_false(vm[1].restart_on_end);
+	assert_int_equal(vm[1].limit, 0);
+	memset(line + strlen(line), 'x', CONFIG_EXPECT_MAX);
+	PARSE(line);
+	assert_false(vm->refused);
+	assert_int_equal(strlen(vm->expect), CONFIG_EXPECT_MAX);
+	strcat(line, "x");
+	PARSE(line);
+	assert_true(vm->refused);
+}
+
 static void test_full(void **state)
 {
 	struct vm_config *vm = &config.vm[0];
@@ -140,6 +165,16 @@ static void test_numbers(void **state)
 	refused("kernel bad on-crash=explode", "on-crash=explode", "stop, restart or pause");
 	refused("kernel bad autostart=1", "autostart=1", "yes or no");
 	refused("kernel bad console=tty", "console=tty", "vga or serial");
+	refused("kernel bad limit=0", "limit=0", "want seconds, from 1 to 86400");
+	refused("kernel bad pass-code=x", "pass-code=x", "at most 0xffffffff");
+	refused("kernel bad pass-code=0x100000000", "pass-code=", "at most 0xffffffff");
+	refused("kernel bad on-end=pause", "on-end=pause", "want restart or stop");
+	refused("kernel bad expect=", "expect=", "1 to 120 characters");
+	refused("kernel bad expect=a%2", "expect=", "like %20");
+	refused("kernel bad expect=a%", "expect=", "like %20");
+	refused("kernel bad expect=%zz", "expect=", "like %20");
+	refused("kernel bad expect=%00", "expect=", "like %20");
+	refused("kernel bad expect=%7f", "expect=", "like %20");
 	refused("kernel bad timeout=0", "timeout=0", "want seconds, from 1 to 86400");
 	refused("kernel bad timeout=5s", "timeout=5s", "1 to 86400");
 	refused("kernel bad timeout=86401", "timeout=86401", "1 to 86400");
@@ -464,6 +499,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_verdict_keys),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_default_memory),
 		cmocka_unit_test(test_numbers),

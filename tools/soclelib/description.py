@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from soclelib import ini
+from soclelib import ini, regex
 
 # As in vm/config.h.
 CPUS_MAX = 32
@@ -16,6 +16,7 @@ CORES_MAX = 64
 WEIGHT_MAX = 10000
 RESTARTS_MAX = 60
 TIMEOUT_MAX = 86400
+EXPECT_MAX = 120
 DRIVES_MAX = 4
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
 NAME_RULE = "1 to 31 letters, digits, '_' or '-', first a letter or digit"
@@ -23,6 +24,7 @@ RESERVED = "socle"
 
 FLAT = ("flat16", "flat32", "flat64")
 BOOT_PROTOCOLS = ("linux", "multiboot", "multiboot2", "pvh", *FLAT)
+ON_END = ("stop", "restart")
 ON_CRASH = ("stop", "restart", "pause")
 
 
@@ -114,6 +116,23 @@ def _text(value):
     return value
 
 
+def _expect(value):
+    """Boot loaders have their own ways with blanks, quotes and backslashes: they go as %XX."""
+    if len(value) > EXPECT_MAX:
+        raise ValueError(f"has {len(value)} characters; want {EXPECT_MAX} or fewer")
+    try:
+        regex.check(value)
+    except regex.Bad as error:
+        raise ValueError(f"'{value}': {error}") from None
+    return re.sub(r"[ %\"'\\]", lambda match: f"%{ord(match[0]):02x}", value)
+
+
+def _pass_code(value):
+    if not re.fullmatch(r"0x[0-9a-fA-F]{1,8}|[0-9]{1,10}", value) or int(value, 0) >= 1 << 32:
+        raise ValueError(f"'{value}' is no good; want a number, at most 0xffffffff")
+    return value
+
+
 # Settings become key=value words on the kernel's module line.
 SETTINGS = {
     "memory": _memory,
@@ -131,6 +150,10 @@ SETTINGS = {
     "console": lambda v: _one_of(v, ("serial", "vga")),
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
+    "limit": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds"),
+    "expect": _expect,
+    "pass-code": _pass_code,
+    "on-end": lambda v: _one_of(v, ON_END),
 }
 VM_KEYS = ("kernel", "firmware", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
 REPEATABLE = ("module", "disk", "cdrom")
