@@ -267,6 +267,12 @@ $(B)/debian/memtest86+%.bin:
 $(B)/debian/xen:
 	$(Q)guests/linux/fetch xen-hypervisor-4.17-amd64:boot/xen-4.17-amd64.gz $@
 
+$(B)/debian/u-boot.rom:
+	$(Q)guests/linux/fetch u-boot-qemu:usr/lib/u-boot/qemu-x86_64/u-boot.rom $@
+
+$(B)/debian/ipxe.iso:
+	$(Q)guests/linux/fetch ipxe:usr/lib/ipxe/ipxe.iso $@
+
 $(B)/debian/vmlinuz-6.12:
 	$(Q)guests/linux/fetch linux-image-6.12-cloud-amd64 $@
 
@@ -275,7 +281,8 @@ $(B)/debian/vmlinux%: $(B)/debian/vmlinuz% guests/linux/vmlinux
 	$(Q)guests/linux/vmlinux $< $@
 
 DEBIAN_FILES := $(B)/guests/linux/disk.cpio $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock \
-	vmlinuz-6.12 vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen)
+	vmlinuz-6.12 vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen \
+	u-boot.rom ipxe.iso)
 
 $(B)/guests/linux/ticks: guests/linux/ticks.c $(B)/flags/guest
 	$(call say,CC,$<)

@@ -5,7 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define ROLES "kernel, initrd, module, disk, cdrom or firmware"
+#define ROLES "kernel, initrd, module, disk, cdrom, firmware or vgabios"
 
 static const struct text nothing;
 
@@ -383,6 +383,16 @@ static void add_firmware(struct vm_config *vm, const struct config_file *file)
 	vm->firmware = *file;
 }
 
+static void add_vgabios(struct vm_config *vm, const struct config_file *file)
+{
+	if (vm->vgabios.data)
+		REFUSE(vm, "vgabios: is there twice; want it once");
+	else if (!file->size || file->size > CONFIG_ROM_MAX)
+		REFUSE(vm, "vgabios: the file has %lu bytes; want an option ROM of up to %lluK",
+		       file->size, CONFIG_ROM_MAX / KIB);
+	vm->vgabios = *file;
+}
+
 static void add_initrd(struct vm_config *vm, const struct config_file *file)
 {
 	if (vm->initrd.data)
@@ -427,8 +437,9 @@ static const struct role {
 	const char *name;
 	void (*add)(struct vm_config *vm, const struct config_file *file);
 } roles[] = {
-	{"kernel", add_kernel}, {"initrd", add_initrd}, {"module", add_module},
-	{"disk", add_disk},	{"cdrom", add_cdrom},	{"firmware", add_firmware},
+	{"kernel", add_kernel},	  {"initrd", add_initrd}, {"module", add_module},
+	{"disk", add_disk},	  {"cdrom", add_cdrom},	  {"firmware", add_firmware},
+	{"vgabios", add_vgabios},
 };
 
 static const struct role *find_role(struct text name)
@@ -520,6 +531,8 @@ static void check_vm(struct vm_config *vm, const struct limits *limits)
 		REFUSE(vm, "firmware: cannot go with a kernel; want one of them");
 	if (!vm->kernel.data && !vm->firmware.data)
 		REFUSE(vm, "kernel: there is none; want a module line 'kernel %s'", vm->name);
+	if (vm->vgabios.data && !vm->firmware.data)
+		REFUSE(vm, "vgabios: belongs to a firmware; want firmware as well");
 	if (vm->memory > limits->memory)
 		REFUSE(vm,
 		       "memory: the default of %lluM is more than this machine has; want "

@@ -4,8 +4,9 @@
  *
  *     ROLE VM [key=value...] [-- guest command line]
  *
- * ROLE is kernel, initrd, module, disk, cdrom or firmware. What is wrong with one VM is kept with
- * it, and costs the others nothing. The text is not trusted: it may lack its NUL or hold anything.
+ * ROLE is kernel, initrd, module, disk, cdrom, firmware or vgabios. What is wrong with one VM is
+ * kept with it, and costs the others nothing. The text is not trusted: it may lack its NUL or hold
+ * anything.
  */
 #ifndef VM_CONFIG_H
 #define VM_CONFIG_H
@@ -21,6 +22,7 @@
 #define CONFIG_NAME_MAX	      31	    /* characters */
 #define CONFIG_MODULES_MAX    16	    /* of one VM, beside kernel and initrd */
 #define CONFIG_FIRMWARE_MAX   (16ULL << 20) /* bytes */
+#define CONFIG_ROM_MAX	      (64ULL << 10) /* bytes */
 #define CONFIG_DRIVES_MAX     4		    /* of one VM, disks and CDs */
 #define CONFIG_COMPLAINTS_MAX 16
 #define CONFIG_CPUS_MAX	      32
@@ -93,6 +95,7 @@ struct vm_config {
 	struct config_file kernel;
 	struct config_file initrd;
 	struct config_file firmware; /* of its own; then there is no kernel */
+	struct config_file vgabios;  /* an option ROM for it */
 	struct config_file module[CONFIG_MODULES_MAX];
 	unsigned modules;
 	struct config_file disk[CONFIG_DRIVES_MAX];

@@ -235,12 +235,17 @@ static void make_order(struct fwconfig *f, unsigned drives)
 		add_file(f, "bootorder", f->order, at + 1);
 }
 
-bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, unsigned cpus, unsigned drives,
-		   bool screen)
+bool fwconfig_debug(const struct vm_config *config)
+{
+	return text_equals(config->firmware.cmdline, "debug");
+}
+
+bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, const struct vm_config *config,
+		   unsigned drives)
 {
 	static const uint8_t uuid[16], id[4] = {ID}, irq0 = 1;
 
-	f->cpus = (uint16_t)cpus;
+	f->cpus = (uint16_t)config->cpus;
 	f->ram = guest_memory_low(memory) + guest_memory_high(memory);
 	f->serial = VUART_COM1_PORT;
 	add_item(f, KEY_SIGNATURE, "QEMU", 4);
@@ -254,7 +259,10 @@ bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, unsigned cpu
 		return false;
 	make_e820(f, memory);
 	make_order(f, drives);
-	if (screen)
+	if (config->vgabios.data)
+		add_file(f, "vgaroms/vgabios.bin", config->vgabios.data,
+			 (uint32_t)config->vgabios.size);
+	else if (!fwconfig_debug(config))
 		add_file(f, "etc/sercon-port", &f->serial, sizeof(f->serial));
 	add_item(f, KEY_DIRECTORY, &f->files,
 		 (uint32_t)(sizeof(f->files) + f->used * sizeof(f->directory[0])));

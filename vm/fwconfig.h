@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 #include "devices/vfwcfg.h"
+#include "vm/config.h"
 #include "vm/memory.h"
 
 #define FWCONFIG_TABLES	  0x4000
-#define FWCONFIG_FILES	  8
+#define FWCONFIG_FILES	  9
 #define FWCONFIG_ITEMS	  (FWCONFIG_FILES + 12)
 #define FWCONFIG_COMMANDS 40
 #define FWCONFIG_DRIVES	  4
@@ -53,12 +54,15 @@ struct fwconfig {
 };
 
 /*
- * Makes *f (zeroed) for a PC of `cpus` vCPUs, from the tables that firmware_write has put into
- * `memory`. drives: bits 0..3, disks; bits 4..7, CDs; in the order of the channels. screen: what it
- * shows there goes to COM1 as well. False: the tables are not as expected.
+ * Makes *f (zeroed) for the PC of `config`, from the tables that firmware_write has put into
+ * `memory`. drives: bits 0..3, disks; bits 4..7, CDs; in the order of the channels. What it shows
+ * on its screen goes to COM1 as well, but for one with a VGA BIOS, or in debug mode. Refers to
+ * files of `config`, which must stay. False: the tables are not as expected.
  */
-bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, unsigned cpus, unsigned drives,
-		   bool screen);
+bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, const struct vm_config *config,
+		   unsigned drives);
+/* The firmware is to send its messages to port 402H. */
+bool fwconfig_debug(const struct vm_config *config);
 /* The power-management block is at this port now: the tables will say so. */
 void fwconfig_pm_moved(struct fwconfig *f, uint16_t base);
 

@@ -420,7 +420,6 @@ static bool create_firmware(struct vm *vm, struct pc_config *pc)
 {
 	const struct config_file *image = &vm->config->firmware;
 	uint64_t shadow = MIN(image->size, FIRMWARE_SHADOW), pages, rsdp;
-	bool debug = text_equals(image->cmdline, "debug");
 	unsigned drives = 0;
 
 	if (!image->data)
@@ -433,7 +432,7 @@ static bool create_firmware(struct vm *vm, struct pc_config *pc)
 		if (pc->drive[i].kind != VATA_NONE)
 			drives |= 1U << (i + (pc->drive[i].kind == VATA_CD ? PC_DRIVES_MAX : 0));
 	if (!firmware_write(&vm->memory, vm->cpus, &rsdp, &(struct error){0}) ||
-	    !fwconfig_make(vm->fwconfig, &vm->memory, vm->cpus, drives, !debug) ||
+	    !fwconfig_make(vm->fwconfig, &vm->memory, vm->config, drives) ||
 	    !guest_memory_zero(&vm->memory, 0, MIB) ||
 	    !guest_memory_write(&vm->memory, MIB - shadow, image->data + image->size - shadow,
 				shadow) ||
@@ -441,7 +440,7 @@ static bool create_firmware(struct vm *vm, struct pc_config *pc)
 				image->size))
 		return false;
 	pc->firmware = true;
-	pc->firmware_debug = debug;
+	pc->firmware_debug = fwconfig_debug(vm->config);
 	pc->item = vm->fwconfig->item;
 	pc->items = vm->fwconfig->items;
 	pc->fwcfg = (struct vfwcfg_ops){fwcfg_read, fwcfg_write, vm};

@@ -82,6 +82,12 @@ class Mkiso(unittest.TestCase):
             "'/vm/initrd' 'module' 'a' '--' 'one' 'two'",
             "'/vm/kernel' 'kernel' 'b'"])
 
+    def test_firmware_with_a_vga_bios(self):
+        self.refused("[a]\nkernel = kernel\nvgabios = initrd\n", "vgabios", "want firmware")
+        menu = self.menu("[a]\nfirmware = kernel\nvgabios = initrd\nconsole = vga\n")
+        self.assertEqual(re.findall(r"module2 (.*)", menu), [
+            "'/vm/kernel' 'firmware' 'a' 'console=vga'", "'/vm/initrd' 'vgabios' 'a'"])
+
     def test_order_of_keys_does_not_matter(self):
         menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
         self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)

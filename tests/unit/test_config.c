@@ -363,7 +363,8 @@ static void test_long_chain(void **state)
 static void test_roles(void **state)
 {
 	(void)state;
-	refused("kernle bad", "'kernle'", "kernel, initrd, module, disk, cdrom or firmware");
+	refused("kernle bad", "'kernle'",
+		"kernel, initrd, module, disk, cdrom, firmware or vgabios");
 	refused("disk bad size=3", "disk", "'size' does not belong here");
 	refused("initrd bad", "kernel", "'kernel bad'");
 	complained("", "module 2", "kernel, initrd");
@@ -386,6 +387,10 @@ static void test_firmware(void **state)
 	expect_words(config.vm[0].error.text, "firmware:", "want one of them");
 	PARSE("firmware bad", "firmware bad");
 	expect_words(config.vm[0].error.text, "firmware:", "two VMs");
+	PARSE("kernel bad", "vgabios bad");
+	expect_words(config.vm[0].error.text, "vgabios:", "want firmware");
+	PARSE("firmware bad", "vgabios bad", "vgabios bad");
+	expect_words(config.vm[0].error.text, "vgabios:", "want it once");
 }
 
 /* Four drives of both kinds together. */

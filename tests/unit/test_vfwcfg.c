@@ -20,6 +20,7 @@ static uint8_t *ram;
 static struct guest_memory memory;
 static struct vfwcfg v;
 static struct fwconfig config;
+static struct vm_config vm;
 
 static bool read_ram(void *ctx, uint64_t gpa, void *to, uint64_t length)
 {
@@ -44,8 +45,9 @@ static int start(void **state)
 	ram = calloc(1, RAM);
 	memory = (struct guest_memory){.extent = {{0, RAM, ram}}, .extents = 1};
 	memset(&config, 0, sizeof(config));
+	vm = (struct vm_config){.cpus = 3};
 	assert_true(firmware_write(&memory, 3, &rsdp, &error));
-	assert_true(fwconfig_make(&config, &memory, 3, 0x21, true));
+	assert_true(fwconfig_make(&config, &memory, &vm, 0x21));
 	memset(ram, 0xCC, RAM);
 	vfwcfg_init(&v, config.item, config.items, &ops);
 	return 0;
@@ -222,6 +224,25 @@ static void test_files(void **state)
 			 (uint8_t)text[22] | text[23] << 8);
 }
 
+/* A VGA BIOS is there, and then the serial line shows no screen. */
+static void test_vgabios(void **state)
+{
+	static const uint8_t rom[512] = {0x55, 0xAA, 1};
+	uint8_t read[512];
+	uint32_t size;
+	uint64_t rsdp;
+
+	(void)state;
+	memset(&config, 0, sizeof(config));
+	vm.vgabios = (struct config_file){.data = rom, .size = sizeof(rom)};
+	assert_true(firmware_write(&memory, 3, &rsdp, &(struct error){0}));
+	assert_true(fwconfig_make(&config, &memory, &vm, 0));
+	vfwcfg_init(&v, config.item, config.items, &v.ops);
+	assert_int_equal(get("vgaroms/vgabios.bin", read), 512);
+	assert_memory_equal(read, rom, 512);
+	assert_int_equal(find("etc/sercon-port", &size), 0);
+}
+
 static uint8_t sum(const uint8_t *from, uint32_t length)
 {
 	uint8_t total = 0;
@@ -304,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests, start, end),
 		cmocka_unit_test_setup_teardown(test_bad_requests, start, end),
 		cmocka_unit_test_setup_teardown(test_files, start, end),
+		cmocka_unit_test_setup_teardown(test_vgabios, start, end),
 		cmocka_unit_test_setup_teardown(test_table_loader, start, end),
 	};
 

@@ -155,7 +155,7 @@ SETTINGS = {
     "pass-code": _pass_code,
     "on-end": lambda v: _one_of(v, ON_END),
 }
-VM_KEYS = ("kernel", "firmware", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
+VM_KEYS = ("kernel", "firmware", "vgabios", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
 REPEATABLE = ("module", "disk", "cdrom")
 SOCLE_KEYS = ("title", "args")
 
@@ -173,7 +173,7 @@ class _Reader(ini.Reader):
             _text(value)
             if self.key in SETTINGS:
                 return SETTINGS[self.key](value)
-            if self.key in ("kernel", "firmware", "initrd", "disk", "cdrom"):
+            if self.key in ("kernel", "firmware", "vgabios", "initrd", "disk", "cdrom"):
                 return _file(value, base)
             if self.key == "module":
                 name, _, args = value.partition(" ")
@@ -241,6 +241,11 @@ class _Reader(ini.Reader):
         machine = Machine(name)
         machine.modules.append(
             Module(first, keys[first][0], keys.get("cmdline", [""])[0], settings))
+        if "vgabios" in keys:
+            if "firmware" not in keys:
+                self.at(section, "vgabios")
+                raise self.bad("belongs to a firmware; want firmware = FILE as well")
+            machine.modules.append(Module("vgabios", keys["vgabios"][0]))
         if "initrd" in keys:
             machine.modules.append(Module("initrd", keys["initrd"][0]))
         for path, args in keys.get("module", []):
