@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test unit fuzz check deps clean distclean help FORCE
+.PHONY: all iso run test test-long unit fuzz check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -42,6 +42,12 @@ test:
 	@tools/deps build run test
 	@+$(BUILD) test-files
 	@tests/run $(if $(T),'$(T)')
+
+# What the quarter of an hour of `make test` cannot hold.
+test-long:
+	@tools/deps build run test
+	@+$(BUILD) test-files
+	@tests/run --long $(if $(T),'$(T)')
 
 check:
 	@tools/deps build test check
@@ -73,6 +79,7 @@ help:
 	@echo 'make run            boot that ISO with its console here; ON=auto|bochs|kvm|nested|tcg,'
 	@echo '                    RUN_ARGS for more options of tools/run'
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
+	@echo 'make test-long      the boot tests that take longer'
 	@echo 'make unit           unit tests only'
 	@echo 'make fuzz           T=image SECONDS=60: libFuzzer over the loaders (needs clang)'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'

@@ -27,7 +27,7 @@ KEYS = {
     "firmware": "bios", "boot-as": "cd",
     "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "range": None,
     "near": None, "type": None,
-    "until": None, "on-request": None,
+    "until": None, "on-request": None, "long": None,
     "screen-when": None, "screen": None,
 }
 REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "range", "near",
@@ -58,6 +58,8 @@ class _Reader(ini.Reader):
             raise self.bad("want LEAST MOST REGEX")
         if self.key == "until" and not re.match(r"[1-9]\d* .", value):
             raise self.bad("want SECONDS REGEX")
+        if self.key == "long" and value != "yes":
+            raise self.bad("want yes")
         if self.key == "on" and not set(value.split()) <= set(PLATFORMS):
             raise self.bad(f"want some of {' '.join(PLATFORMS)}")
         if self.key in ("cpus", "memory", "timeout", "status") and not value.isdigit():
@@ -79,6 +81,7 @@ class Boot:
         self.log = self.folder.with_suffix(".log")
         # Long tests start first, so that two jobs end together.
         self.weight = int(self.one("timeout"))
+        self.long = bool(self.keys["long"])
 
     def one(self, key):
         return self.keys[key][0] if self.keys[key] else None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The test runner's own instruments: made files, and text read off a picture."""
 import re
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -50,6 +51,19 @@ class Selection(unittest.TestCase):
         for pattern in ("nested", "hello@nested"):
             self.assertTrue(self.selected("hello", "nested", pattern), pattern)
         self.assertFalse(self.selected("hello", "nested", "linux@nested"))
+
+    def listed(self, *args):
+        done = subprocess.run(["tests/run", "--list", "--only", "boot", *args], check=True,
+                              capture_output=True, text=True)
+        return done.stdout.split()
+
+    def test_long_ones_apart(self):
+        short, long = self.listed(), self.listed("--long")
+        self.assertIn("boot/linux-shell", short)
+        self.assertIn("boot/linux-612", long)
+        self.assertFalse(set(short) & set(long))
+        self.assertEqual(self.listed("linux-612$"), ["boot/linux-612"])
+        self.assertNotIn("boot/uart", self.listed("--long", "uart|linux-612"))
 
 
 class Judging(unittest.TestCase):
