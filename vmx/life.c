@@ -6,11 +6,13 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "vm/outbuf.h"
 #include "vmx/audit_run.h"
 #include "vmx/board.h"
 #include "vmx/caps.h"
 #include "vmx/console.h"
 #include "vmx/core.h"
+#include "vmx/exit.h"
 #include "vmx/vmcs.h"
 
 static struct {
@@ -132,6 +134,34 @@ static void unmake(struct life *l)
 
 /* --- Beginning and end --- */
 
+/*
+ * The account of its last run, `NAME NUMBER` for each thing counted, for tools/run --report: first
+ * what it took, then its exits by their reasons, in more than one line if need be.
+ */
+static void report(const struct life *l)
+{
+	char text[LOG_LINE_MAX - CONFIG_NAME_MAX - 32];
+	struct outbuf out;
+
+	outbuf_init(&out, text, sizeof(text));
+	outbuf_print(&out, "ticks %lu, hz %lu, restarts %u, VMs %u", l->ended - l->vm->tsc_base,
+		     life.config.host->hz, l->restarts, life.vms);
+	for (unsigned reason = 0; reason < EXIT_REASONS; reason++) {
+		uint64_t count = 0;
+
+		for (unsigned i = 0; i < l->config->cpus; i++)
+			count += l->vcpu[i]->exits[reason].count;
+		if (!count)
+			continue;
+		if (out.length > sizeof(text) - 64) {
+			log_info("report %s: %.*s", l->config->name, (int)out.length, text);
+			out.length = 0;
+		}
+		outbuf_print(&out, "%s%s %lu", out.length ? ", " : "", exit_name(reason), count);
+	}
+	log_info("report %s: %.*s", l->config->name, (int)out.length, text);
+}
+
 static void judge(struct life *l, enum verdict verdict, const char *why)
 {
 	format(l->why, sizeof(l->why), "%s", why);
@@ -140,6 +170,8 @@ static void judge(struct life *l, enum verdict verdict, const char *why)
 	log_error("verdict %s %s %s", l->config->name, verdict_name(verdict), l->why);
 	log_debug("VM %s: verdict after %lu k ticks", l->config->name,
 		  (rdtsc() - life.config.boot_tsc) / 1000);
+	if (l->vm)
+		report(l);
 }
 
 static bool refuse(struct life *l, const struct error *error)
@@ -179,6 +211,7 @@ static bool start(struct life *l)
 		core_add(l->vcpu[i], &l->group, config->pin);
 	l->state = LIFE_RUNNING;
 	l->started = true;
+	l->ended = 0;
 	l->judged = l->frozen = l->stopped = false;
 	life.alive++;
 	life.told = false;
@@ -515,6 +548,8 @@ static uint64_t look_after(struct life *l, uint64_t now)
 	struct vm *vm = l->vm;
 
 	if (__atomic_load_n(&vm->verdict, __ATOMIC_ACQUIRE) != VERDICT_NONE) {
+		if (!l->ended)
+			l->ended = now;
 		if (!put_away(l))
 			return UINT64_MAX;
 		/* What it said last comes before its verdict. */

@@ -41,6 +41,7 @@ struct life {
 	char why[256];
 	bool frozen;	    /* while PAUSED: no vCPU runs any more, the clock stands ... */
 	uint64_t frozen_at; /* ... since this TSC */
+	uint64_t ended;	    /* TSC at which its end was seen; 0: it runs */
 	unsigned passes;    /* so far, for life_config.repeat */
 	unsigned restarts;  /* in all */
 	uint64_t restart_at[LIFE_RESTARTS_MAX]; /* TSC of the last ones, by restarts % MAX */

@@ -92,6 +92,17 @@ class Mkiso(unittest.TestCase):
         menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
         self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)
 
+    def test_entry_that_boots(self):
+        texts = [f"[socle]\ntitle = {name} one\nargs = vms=in-turn\n[a]\nkernel = kernel\n"
+                 for name in ("first", "second")]
+        self.assertIn("set default=0\n", self.menu(*texts))
+        menu = self.menu(*texts, args=["--entry", "second one", "--socle-args", "log=debug"])
+        self.assertIn("set default=1\n", menu)
+        self.assertIn("'/boot/socle.elf' 'log=debug' 'vms=in-turn'\n", menu)
+        done = self.mkiso(*texts, args=["--entry", "third"])
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no 'third'; want one of first one, second one", done.stderr)
+
     def test_entry_for_each_file(self):
         menu = self.menu("[a]\nkernel=kernel\n",
                          "[socle]\ntitle = It's b\nargs = log=debug\n[b]\nkernel=kernel\n",

@@ -69,6 +69,8 @@ class Disc:
         self.timeout = timeout
         self.files = {}
         self.entries = []
+        self.titles = []
+        self.default = 0
 
     def place(self, path, folder="/vm"):
         """Gives a host file its path on the ISO; the same file is stored once."""
@@ -87,11 +89,18 @@ class Disc:
     def add_entry(self, title, lines):
         """Adds a menu entry of ready-made GRUB lines."""
         text = "".join(f"\t{line}\n" for line in lines)
+        self.titles.append(title)
         self.entries.append(f"menuentry {grub_word(title)} {{\n{text}}}\n")
+
+    def choose(self, title):
+        """The entry that boots if nobody chooses another."""
+        if title not in self.titles:
+            raise BadIso(f"--entry: there is no '{title}'; want one of {', '.join(self.titles)}")
+        self.default = self.titles.index(title)
 
     def menu(self):
         # A machine without a serial port keeps the screen and its keyboard.
-        return (f"set timeout={self.timeout}\nset default=0\n"
+        return (f"set timeout={self.timeout}\nset default={self.default}\n"
                 "if serial --unit=0 --speed=115200; then\n"
                 "\tterminal_input console serial\n\tterminal_output console serial\nfi\n"
                 + "".join(self.entries))
