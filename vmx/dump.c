@@ -26,42 +26,6 @@ const char *dump_mode_name(void)
 	return rights & CS_BIG ? "32-bit mode" : "16-bit protected mode";
 }
 
-static void dump_segments(void)
-{
-	static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		log_error("  %-4s %04lx base %016lx limit %08lx rights %05lx", names[i],
-			  vmcs_read(vmcs_segment(GUEST_ES_SELECTOR, i)),
-			  vmcs_read(vmcs_segment(GUEST_ES_BASE, i)),
-			  vmcs_read(vmcs_segment(GUEST_ES_LIMIT, i)),
-			  vmcs_read(vmcs_segment(GUEST_ES_RIGHTS, i)));
-}
-
-void dump_vcpu(struct vmx_vcpu *v)
-{
-	const uint64_t *r = v->vcpu.gpr;
-	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
-
-	log_error("VM %s: vCPU %u in %s; last exit %u (%s), qualification 0x%lx",
-		  v->vcpu.vm->config->name, v->vcpu.id, dump_mode_name(), reason & 0xffff,
-		  exit_name(reason & 0xffff), vmcs_read(EXIT_QUALIFICATION));
-	log_error("  rip %016lx rsp %016lx rflags %08lx", vmcs_read(GUEST_RIP),
-		  vmcs_read(GUEST_RSP), vmcs_read(GUEST_RFLAGS));
-	log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", r[GPR_RAX], r[GPR_RBX],
-		  r[GPR_RCX], r[GPR_RDX]);
-	log_error("  rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r[GPR_RSI], r[GPR_RDI],
-		  r[GPR_RBP], r[8]);
-	log_error("  r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r[9], r[10], r[11], r[12]);
-	log_error("  r13 %016lx r14 %016lx r15 %016lx cr2 %016lx", r[13], r[14], r[15], read_cr2());
-	log_error("  cr0 %016lx cr3 %016lx cr4 %016lx efer %04lx", cr_read_cr0(),
-		  vmcs_read(GUEST_CR3), cr_read_cr4(), vmcs_read(GUEST_EFER));
-	dump_segments();
-	log_error("  gdtr %016lx+%lx idtr %016lx+%lx", vmcs_read(GUEST_GDTR_BASE),
-		  vmcs_read(GUEST_GDTR_LIMIT), vmcs_read(GUEST_IDTR_BASE),
-		  vmcs_read(GUEST_IDTR_LIMIT));
-}
-
 void dump_vm_fail(struct vmx_vcpu *v)
 {
 	uint64_t number = vmcs_read(INSTRUCTION_ERROR);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What Socle prints of a vCPU when its VM dies or its entry fails. */
+/* What Socle prints of a vCPU whose entry fails. */
 #ifndef VMX_DUMP_H
 #define VMX_DUMP_H
 
 #include "vmx/vmx_vcpu.h"
 
-/* Registers, mode, last exit. */
-void dump_vcpu(struct vmx_vcpu *v);
 /* VM-fail at entry: the control or host fields, by the error number. */
 void dump_vm_fail(struct vmx_vcpu *v);
 /* An entry that failed after it began: the guest fields. */

@@ -4,6 +4,7 @@
 
 #include "vmx/caps.h"
 #include "vmx/controls.h"
+#include "vmx/replay.h"
 #include "vmx/virtual_apic.h"
 #include "vmx/vmcs.h"
 
@@ -73,8 +74,9 @@ void events_keep_interrupted(struct vmx_vcpu *v)
 	v->vcpu.attention |= ATTENTION_EVENT;
 }
 
-static void write_event(const struct vmx_event *event)
+static void write_event(struct vmx_vcpu *v, const struct vmx_event *event)
 {
+	replay_note_injected(v, event);
 	if (event->info & INTR_ERROR_CODE)
 		vmcs_write(ENTRY_ERROR_CODE, event->error_code);
 	if (INTR_TYPE(event->info) >= INTR_SOFTWARE)
@@ -107,7 +109,7 @@ static void inject_exception(struct vmx_vcpu *v)
 	event.info |= INTR_EXCEPTION << 8;
 	if (e->has_error_code && pushes_error_codes())
 		event.info |= INTR_ERROR_CODE;
-	write_event(&event);
+	write_event(v, &event);
 	v->vcpu.exception.pending = false;
 }
 
@@ -141,7 +143,7 @@ static bool inject_nmi(struct vmx_vcpu *v, uint64_t blocking)
 
 	if (blocking & (BLOCKING_NMI | BLOCKING_STI | BLOCKING_MOV_SS))
 		return false;
-	write_event(&event);
+	write_event(v, &event);
 	v->vcpu.nmis--;
 	return true;
 }
@@ -156,7 +158,7 @@ static void inject_interrupt(struct vmx_vcpu *v, uint64_t blocking)
 	if (vector >= 0) {
 		const struct vmx_event event = {.info = INTR_VALID | (uint8_t)vector};
 
-		write_event(&event);
+		write_event(v, &event);
 	}
 }
 
@@ -207,10 +209,12 @@ bool events_inject(struct vmx_vcpu *v)
 		inject_exception(v);
 		injected = true;
 	} else if ((v->interrupted.info & INTR_VALID) && can_redeliver(&v->interrupted, blocking)) {
-		write_event(&v->interrupted);
+		write_event(v, &v->interrupted);
 		v->interrupted.info = 0;
 		injected = true;
 	}
+	if (v->replay.on)
+		return true;
 	virtual_apic_check_mode(v);
 	if (virtual_apic_used(v))
 		virtual_apic_begin(v);
@@ -266,6 +270,6 @@ enum exit_action vmx_reflect(struct vmx_vcpu *v, uint8_t vector, uint32_t error_
 {
 	if (vcpu_raise(&v->vcpu, vector, vcpu_has_error_code(vector), error_code))
 		return EXIT_RESUME;
-	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault");
+	replay_end(v);
 	return EXIT_STOP;
 }

@@ -12,6 +12,8 @@
 #include "vmx/run.h"
 #include "vmx/vmcs.h"
 
+static enum exit_action exit_impossible(struct vmx_vcpu *v);
+
 static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_EXCEPTION] = exit_exception,
 	[EXIT_EXTERNAL_INTERRUPT] = exit_external_interrupt,
@@ -52,6 +54,37 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_WBINVD] = exit_cache,
 	[EXIT_XSETBV] = exit_xsetbv,
 	[EXIT_APIC_WRITE] = exit_apic_write,
+	[EXIT_INIT] = exit_impossible,
+	[EXIT_SIPI] = exit_impossible,
+	[EXIT_IO_SMI] = exit_impossible,
+	[EXIT_OTHER_SMI] = exit_impossible,
+	[EXIT_INVLPG] = exit_impossible,
+	[EXIT_RDTSC] = exit_impossible,
+	[EXIT_RSM] = exit_impossible,
+	[EXIT_DR_ACCESS] = exit_impossible,
+	[EXIT_INVALID_GUEST_STATE] = exit_impossible,
+	[EXIT_MSR_LOADING] = exit_impossible,
+	[EXIT_MONITOR_TRAP] = exit_impossible,
+	[EXIT_ENTRY_MACHINE_CHECK] = exit_impossible,
+	[EXIT_GDTR_IDTR] = exit_impossible,
+	[EXIT_LDTR_TR] = exit_impossible,
+	[EXIT_RDTSCP] = exit_impossible,
+	[EXIT_RDRAND] = exit_impossible,
+	[EXIT_INVPCID] = exit_impossible,
+	[EXIT_VMFUNC] = exit_impossible,
+	[EXIT_ENCLS] = exit_impossible,
+	[EXIT_RDSEED] = exit_impossible,
+	[EXIT_PML_FULL] = exit_impossible,
+	[EXIT_XSAVES] = exit_impossible,
+	[EXIT_XRSTORS] = exit_impossible,
+	[EXIT_SPP] = exit_impossible,
+	[EXIT_UMWAIT] = exit_impossible,
+	[EXIT_TPAUSE] = exit_impossible,
+	[EXIT_LOADIWKEY] = exit_impossible,
+	[35] = exit_impossible,
+	[38] = exit_impossible,
+	[42] = exit_impossible,
+	[65] = exit_impossible,
 };
 
 /* Names of all reasons; `never` says why one without a handler cannot occur here. */
@@ -140,9 +173,9 @@ static __attribute__((noinline, cold)) uint64_t wrap_rip(uint64_t rip)
 	return vmcs_read(GUEST_CS_RIGHTS) & CS_LONG_MODE ? rip : (uint32_t)rip;
 }
 
-static inline void skip(uint64_t length)
+static inline void skip(uint64_t rip, uint64_t length)
 {
-	uint64_t rip = vmcs_read(GUEST_RIP), next = rip + length;
+	uint64_t next = rip + length;
 	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY), rflags;
 
 	if ((next ^ rip) >> 32)
@@ -158,7 +191,7 @@ static inline void skip(uint64_t length)
 
 void vmx_skip(uint64_t length)
 {
-	skip(length);
+	skip(vmcs_read(GUEST_RIP), length);
 }
 
 /* No handler: the entry was refused, or the CPU did what our controls rule out. */
@@ -167,6 +200,7 @@ static __attribute__((noinline, cold)) void exit_without_handler(struct vmx_vcpu
 {
 	uint32_t basic = reason & 0xffff;
 
+	v->stopped = true;
 	if (basic == EXIT_ENTRY_MACHINE_CHECK)
 		exit_entry_machine_check(v);
 	if (reason & EXIT_ENTRY_FAILURE) {
@@ -174,11 +208,16 @@ static __attribute__((noinline, cold)) void exit_without_handler(struct vmx_vcpu
 		vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s", exit_name(basic));
 		return;
 	}
-	dump_vcpu(v);
 	vm_end(v->vcpu.vm, VERDICT_CRASH, "exit %u (%s) has no handler: %s", basic,
 	       exit_name(basic),
 	       basic < EXIT_REASONS && reasons[basic].never ? reasons[basic].never
 							    : "unknown to this version");
+}
+
+static enum exit_action exit_impossible(struct vmx_vcpu *v)
+{
+	exit_without_handler(v, (uint32_t)vmcs_read(EXIT_REASON));
+	return EXIT_STOP;
 }
 
 /* What is counted of an exit ends here; spans are below 2^32 ticks, so their low halves do. */
@@ -191,28 +230,39 @@ static inline void count(struct vmx_exits *exits, uint32_t start, uint32_t end)
 		exits->max = ticks;
 }
 
+static __attribute__((noinline, cold)) uint64_t
+back_to_loop(struct vmx_vcpu *v, struct vmx_exits *exits, uint32_t start)
+{
+	uint64_t now = rdtsc();
+
+	count(exits, start, (uint32_t)now);
+	v->left = now - (uint32_t)((uint32_t)now - start);
+	return 0;
+}
+
 uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
 {
 	uint32_t start = rdtsc_low();
 	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
-	enum exit_action action;
-	uint64_t now;
+	struct vmx_exits *exits;
+	uint64_t now, rip;
 
-	if (__builtin_expect(reason >= EXIT_REASONS || !handlers[reason], false)) {
+	if (__builtin_expect(reason >= EXIT_REASONS, false)) {
 		exit_without_handler(v, reason);
 		return 0;
 	}
-	v->exits[reason].count++;
-	action = handlers[reason](v);
-	if (action == EXIT_ADVANCE)
-		skip(vmcs_read(EXIT_INSN_LENGTH));
-	if (v->vcpu.wanted || action == EXIT_STOP) {
-		now = rdtsc();
-		count(&v->exits[reason], start, (uint32_t)now);
-		v->left = now - (uint32_t)((uint32_t)now - start);
-		return 0;
-	}
+	exits = &v->exits[reason];
+	/* Computed once, and kept over the call: of the reason nothing else is needed. */
+	__asm__("" : "+r"(exits));
+	exits->count++;
+	rip = vmcs_read(GUEST_RIP);
+	recorder_exit(&v->recorder, reason, rip);
+	if (handlers[reason](v) == EXIT_ADVANCE)
+		skip(rip, vmcs_read(EXIT_INSN_LENGTH));
+	/* Who ends a VM has told all of its vCPUs: so EXIT_STOP shows here too. */
+	if (__builtin_expect(v->vcpu.wanted != 0, false))
+		return back_to_loop(v, exits, start);
 	now = rdtsc();
-	count(&v->exits[reason], start, (uint32_t)now);
+	count(exits, start, (uint32_t)now);
 	return run_arm_timer(v, now);
 }

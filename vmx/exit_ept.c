@@ -47,7 +47,7 @@ static enum exit_action access_device(struct vmx_vcpu *v, const struct ept_acces
 				      uint64_t gpa)
 {
 	if (v->interrupted.info & INTR_VALID) {
-		dump_vcpu(v);
+		v->stopped = true;
 		vm_end(v->vcpu.vm, VERDICT_CRASH,
 		       "delivery of vector %u touches device memory at gpa 0x%lx: its IDT, GDT, "
 		       "TSS "
@@ -96,7 +96,7 @@ enum exit_action exit_ept_misconfiguration(struct vmx_vcpu *v)
 	bool mapped = ept_translate(&v->vcpu.vm->ept, gpa, &page);
 
 	events_keep_interrupted(v);
-	dump_vcpu(v);
+	v->stopped = true;
 	vm_end(v->vcpu.vm, VERDICT_CRASH,
 	       "EPT misconfiguration at gpa 0x%lx: %s, hpa 0x%lx, rights %lu, type %u", gpa,
 	       mapped ? "mapped" : "not mapped", page.hpa, page.access, page.type);

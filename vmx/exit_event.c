@@ -4,9 +4,9 @@
 #include "arch/x86_64/traps.h"
 #include "lib/panic.h"
 #include "vmx/core.h"
-#include "vmx/dump.h"
 #include "vmx/events.h"
 #include "vmx/exit.h"
+#include "vmx/replay.h"
 #include "vmx/vmcs.h"
 
 /* A #DB's exit qualification: bits for DR6. SDM volume 3, "Basic VM-Exit Information". */
@@ -58,6 +58,38 @@ static void restore_nmi_blocking(const struct vmx_vcpu *v, uint32_t info)
 			   vmcs_read(GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
 }
 
+static void record(struct vmx_vcpu *v, uint32_t info)
+{
+	const struct postmortem_exception exception = {
+		.rip = vmcs_read(GUEST_RIP),
+		.address = vmcs_read(EXIT_QUALIFICATION),
+		.error_code = (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE),
+		.vector = INTR_VECTOR(info),
+		.during = v->interrupted.info & INTR_VALID ? INTR_VECTOR(v->interrupted.info)
+							   : POSTMORTEM_NO_VECTOR,
+	};
+
+	recorder_exception(&v->recorder, &exception);
+}
+
+/* One that exits only because a triple fault is replayed: the guest gets it as it would have. */
+static enum exit_action replay_exception(struct vmx_vcpu *v, uint32_t info)
+{
+	uint8_t vector = INTR_VECTOR(info);
+
+	if (INTR_TYPE(info) >= INTR_SOFTWARE) {
+		v->interrupted = (struct vmx_event){
+			.info = info & ~INTR_NMI_UNBLOCK,
+			.length = (uint32_t)vmcs_read(EXIT_INSN_LENGTH),
+		};
+		v->vcpu.attention |= ATTENTION_EVENT;
+		return EXIT_RESUME;
+	}
+	if (vector == VECTOR_PF)
+		write_cr2(vmcs_read(EXIT_QUALIFICATION));
+	return vmx_reflect(v, vector, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
+}
+
 enum exit_action exit_exception(struct vmx_vcpu *v)
 {
 	uint32_t info = (uint32_t)vmcs_read(EXIT_INTR_INFO);
@@ -72,6 +104,7 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 		return EXIT_RESUME;
 	}
 	restore_nmi_blocking(v, info);
+	record(v, info);
 	switch (INTR_VECTOR(info)) {
 	case VECTOR_DB: return reflect_debug(v, info);
 	case VECTOR_AC: return vmx_reflect(v, VECTOR_AC, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
@@ -80,6 +113,9 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 		      "failing",
 		      v->vcpu.vm->config->name, rdmsr(MSR_MCG_STATUS));
 	default:
+		if (v->replay.on)
+			return replay_exception(v, info);
+		v->stopped = true;
 		vm_end(v->vcpu.vm, VERDICT_CRASH, "exit for exception %u, which is not intercepted",
 		       INTR_VECTOR(info));
 		return EXIT_STOP;
@@ -113,8 +149,9 @@ enum exit_action exit_pause(struct vmx_vcpu *v)
 enum exit_action exit_triple_fault(struct vmx_vcpu *v)
 {
 	events_keep_interrupted(v);
-	dump_vcpu(v);
-	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault at RIP 0x%lx", vmcs_read(GUEST_RIP));
+	if (replay_begin(v))
+		return EXIT_RESUME;
+	replay_end(v);
 	return EXIT_STOP;
 }
 

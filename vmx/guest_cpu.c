@@ -94,7 +94,7 @@ static enum exit_action unsupported(struct vmx_vcpu *v, const struct emulate_res
 
 	for (unsigned i = 0; i < result->code_length; i++)
 		length += format(code + length, sizeof(code) - length, " %02x", result->code[i]);
-	dump_vcpu(v);
+	v->stopped = true;
 	vm_end(v->vcpu.vm, VERDICT_CRASH,
 	       "instruction at RIP 0x%lx cannot be emulated on device memory (gpa 0x%lx):%s",
 	       vmcs_read(GUEST_RIP), vmcs_read(GUEST_PHYSICAL_ADDRESS), code);

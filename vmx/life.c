@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "vm/outbuf.h"
 #include "vmx/audit_run.h"
+#include "vmx/autopsy.h"
 #include "vmx/board.h"
 #include "vmx/caps.h"
 #include "vmx/console.h"
@@ -284,6 +285,8 @@ static void end(struct life *l, uint64_t now)
 
 	vm_judge(l->vm);
 	fault = l->vm->verdict == VERDICT_CRASH || l->vm->verdict == VERDICT_HANG;
+	if (fault && !l->again && !l->stopped)
+		autopsy(l);
 	if (l->vm->verdict == VERDICT_PASS && ++l->passes < life.config.repeat)
 		l->again = true;
 	if (l->again || l->stopped) {

@@ -14,6 +14,7 @@
 #include "vmx/core.h"
 #include "vmx/dump.h"
 #include "vmx/events.h"
+#include "vmx/replay.h"
 #include "vmx/vmcs.h"
 
 uint64_t vmx_enter(struct vmx_vcpu *v);
@@ -121,6 +122,8 @@ static void take_news(struct vmx_vcpu *v)
 /* Does what is due; what there is to inject stays for the entry. GO_ON, or why the loop ends. */
 static int attend(struct vmx_vcpu *v, struct core *core)
 {
+	if (v->replay.on && rdtsc() >= v->replay.until)
+		replay_end(v);
 	take_news(v);
 	if (v->vcpu.attention & ATTENTION_TIMER) {
 		v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
@@ -150,7 +153,7 @@ static bool inject(struct vmx_vcpu *v)
 	v->vcpu.attention &= ~(uint32_t)ATTENTION_EVENT;
 	if (events_inject(v))
 		return true;
-	vm_end(v->vcpu.vm, VERDICT_CRASH, "triple fault");
+	replay_end(v);
 	return false;
 }
 
@@ -182,6 +185,7 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 			core_count_switch();
 		if (vmx_enter(v)) {
 			dump_vm_fail(v);
+			v->stopped = true;
 			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",
 			       vmx_instruction_error(vmcs_read(INSTRUCTION_ERROR)));
 			continue;

@@ -196,7 +196,7 @@ static void write_guest(struct vmx_vcpu *v, const struct vcpu_start *start)
 	vmcs_write(GUEST_SYSENTER_ESP, 0);
 	vmcs_write(GUEST_SYSENTER_EIP, 0);
 	vmcs_write(GUEST_INTERRUPTIBILITY, 0);
-	vmcs_write(GUEST_ACTIVITY, 0);
+	vmcs_write(GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 	vmcs_write(GUEST_PENDING_DEBUG, 0);
 	vmcs_write(VMCS_LINK_POINTER, LINK_POINTER_NONE);
 	cr_init(v, start->cr0, start->cr4);

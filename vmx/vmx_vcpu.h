@@ -12,9 +12,12 @@
 #include "vm/sched.h"
 #include "vm/vcpu.h"
 #include "vm/vm.h"
+#include "vmx/recorder.h"
 
-#define EXIT_REASONS 70
-#define NO_CORE	     (-1)
+#define EXIT_REASONS	70
+#define NO_CORE		(-1)
+
+#define ACTIVITY_ACTIVE 0 /* GUEST_ACTIVITY */
 
 /* An event whose delivery an exit interrupted, in the format of the VM-entry fields. */
 struct vmx_event {
@@ -44,6 +47,15 @@ struct vmx_exits {
 	uint64_t max;
 };
 
+/* See vmx/replay.h. */
+struct vmx_replay {
+	bool on;
+	uint64_t until;		   /* host TSC */
+	unsigned first;		   /* of recorder.exception */
+	struct vmx_event injected; /* at the last entry that injected something, and where */
+	uint64_t injected_rip;
+};
+
 struct vmx_vcpu {
 	struct vcpu vcpu;  /* first: entry.asm saves registers there */
 	uint64_t host_rsp; /* of the loop that entered the guest */
@@ -65,7 +77,10 @@ struct vmx_vcpu {
 	struct emulate_code code;	      /* what the emulator keeps of the last instruction */
 	struct vmx_event interrupted;	      /* valid bit in info */
 	struct vmx_exits exits[EXIT_REASONS]; /* by reason */
-	uint64_t left;			      /* TSC of the last exit that came back to the loop */
+	struct recorder recorder;
+	bool stopped; /* it is the one for which the VM ended */
+	struct vmx_replay replay;
+	uint64_t left; /* TSC of the last exit that came back to the loop */
 
 	struct vmx_state state; /* while not loaded */
 	int loaded_on;		/* the core whose registers hold it, or NO_CORE; atomic */
