@@ -16,4 +16,7 @@
 #define FUZZ_IMAGE_HEAD 4
 void fuzz_image(const uint8_t *data, size_t size);
 
+/* Expressions of vm/regex.h: one up to a line feed, then the console's bytes. */
+void fuzz_regex(const uint8_t *data, size_t size);
+
 #endif

@@ -58,6 +58,12 @@ static void test_image(void **state)
 	assert_true(replay("tests/fuzz/corpus/image", fuzz_image) >= 16);
 }
 
+static void test_regex(void **state)
+{
+	(void)state;
+	assert_true(replay("tests/fuzz/corpus/regex", fuzz_regex) >= 6);
+}
+
 /* A seed that is refused at its first byte would lead a fuzzer nowhere. */
 static void test_image_seeds(void **state)
 {
@@ -106,6 +112,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_image),
 		cmocka_unit_test(test_image_seeds),
+		cmocka_unit_test(test_regex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -536,6 +536,85 @@ static void test_hang_after_output(void **state)
 	}
 }
 
+static void say(const char *text)
+{
+	for (; *text; text++)
+		pc_port_write(&vm.pc, 0xE9, 1, (uint8_t)*text, 0);
+}
+
+static void test_expect(void **state)
+{
+	(void)state;
+	strcpy(config.expect, "all \\d+ ok$");
+	create();
+	say("all ok\nnot all 12 ok");
+	assert_int_equal(vm.verdict, VERDICT_NONE);
+	say("\r");
+	assert_int_equal(vm.verdict, VERDICT_PASS);
+	assert_string_equal(vm.why, "its console shows 'all \\d+ ok$'");
+	vm_judge(&vm);
+	assert_int_equal(vm.verdict, VERDICT_PASS);
+	vm_destroy(&vm);
+}
+
+/* What its console shows after its end still counts: that is how screens are read. */
+static void test_expect_at_last(void **state)
+{
+	(void)state;
+	for (unsigned shows = 0; shows < 2; shows++) {
+		strcpy(config.expect, "ok");
+		create();
+		pc_port_write(&vm.pc, 0xF4, 1, 0, 0);
+		assert_int_equal(vm.verdict, VERDICT_PASS);
+		for (const char *text = shows ? "ok" : "no"; *text; text++)
+			vm_say(&vm, (uint8_t)*text);
+		vm_judge(&vm);
+		assert_int_equal(vm.verdict, shows ? VERDICT_PASS : VERDICT_FAIL);
+		assert_string_equal(vm.why, shows ? "0 written to the debug-exit port"
+						  : "0 written to the debug-exit port, and never "
+						    "'ok' on its console");
+		vm_destroy(&vm);
+	}
+}
+
+static void test_expect_refused(void **state)
+{
+	(void)state;
+	strcpy(config.expect, "a(");
+	give(16 * MIB);
+	assert_false(vm_create(&vm, &config, &host, &policy, 0, &error));
+	assert_string_equal(error.text, "expect = a(: at 2: '(' without ')'");
+}
+
+static void test_pass_code(void **state)
+{
+	(void)state;
+	config.pass_code = 0x31;
+	create();
+	pc_port_write(&vm.pc, 0xF4, 1, 0x31, 0);
+	assert_int_equal(vm.verdict, VERDICT_PASS);
+	vm_destroy(&vm);
+}
+
+/* At the second, though it speaks all the time. */
+static void test_limit(void **state)
+{
+	(void)state;
+	config.limit = 3;
+	config.timeout = 1;
+	create();
+	for (uint64_t at = 0; at < 3 * HZ; at += HZ / 8) {
+		pc_port_write(&vm.pc, 0xE9, 1, '.', at);
+		vm_check_progress(&vm, at);
+		assert_int_equal(vm.verdict, VERDICT_NONE);
+		assert_true(vm_progress_deadline(&vm) <= 3 * HZ);
+	}
+	vm_check_progress(&vm, 3 * HZ);
+	assert_int_equal(vm.verdict, VERDICT_HANG);
+	assert_string_equal(vm.why, "still runs after its limit of 3 s");
+	vm_destroy(&vm);
+}
+
 static void test_no_timeout(void **state)
 {
 	(void)state;
@@ -570,6 +649,11 @@ int main(void)
 		TEST(test_hang),
 		TEST(test_hang_after_output),
 		TEST(test_no_timeout),
+		TEST(test_expect),
+		TEST(test_expect_at_last),
+		TEST(test_expect_refused),
+		TEST(test_pass_code),
+		TEST(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
