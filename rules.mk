@@ -42,6 +42,7 @@ GEN      := $(B)/gen/font.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) \
 
 # A unit test's libraries beyond cmocka: LIBS_test_X.
 LIBS_test_insn := -lZydis
+LIBS_test_disasm := -lZydis
 
 # Quiet by default: `  CC      vmx/exit.c`; V=1 shows the commands instead.
 ifeq ($(V),1)
