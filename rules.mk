@@ -37,7 +37,7 @@ TARGET_O := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o
 PLAIN_O  := $(PLAIN_C:%.c=$(B)/host/%.o)
 UNIT     := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 OFFSETS  := $(wildcard vmx/offsets.c arch/x86_64/offsets.c)
-GEN      := $(B)/gen/font.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) \
+GEN      := $(B)/gen/font.h $(B)/gen/kernelrom.h $(if $(wildcard vm/dsdt.asl),$(B)/gen/dsdt.h) \
 	$(if $(OFFSETS),$(B)/gen/offsets.inc)
 
 # A unit test's libraries beyond cmocka: LIBS_test_X.
@@ -114,6 +114,15 @@ $(B)/gen/dsdt.h: vm/dsdt.asl
 	$(Q)iasl -we -vs -p $(B)/gen/dsdt $< >$(B)/gen/dsdt.log || { cat $(B)/gen/dsdt.log; exit 1; }
 	$(Q){ echo '/* Generated from $<. */'; echo '#include <stdint.h>'; echo 'static const uint8_t dsdt_aml[] = {'; \
 		od -An -v -tx1 $(B)/gen/dsdt.aml | sed 's/ \(..\)/ 0x\1,/g'; echo '};'; } >$@
+
+# Byte 5 makes the sum 0.
+$(B)/gen/kernelrom.h: vm/kernelrom.asm
+	$(call say,NASM,$<)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f bin -w+all -Werror $< -o $(B)/gen/kernelrom.bin
+	$(Q){ echo '/* Generated from $<. */'; echo '#include <stdint.h>'; echo 'static const uint8_t kernelrom[] = {'; \
+		od -An -v -tu1 $(B)/gen/kernelrom.bin | awk '{ for (i = 1; i <= NF; i++) { sum += $$i; byte[n++] = $$i } } \
+			END { byte[5] = (256 - sum % 256) % 256; for (i = 0; i < n; i++) print byte[i] ","; print "};" }'; } >$@
 
 FONT ?= /usr/share/grub/unicode.pf2
 $(B)/gen/font.h: tools/mkfont $(FONT)

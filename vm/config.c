@@ -527,8 +527,10 @@ static void parse_line(struct config *config, const struct config_module *module
 /* Defaults are checked as if they had been written. */
 static void check_vm(struct vm_config *vm, const struct limits *limits)
 {
-	if (vm->firmware.data && vm->kernel.data)
-		REFUSE(vm, "firmware: cannot go with a kernel; want one of them");
+	if (vm->firmware.data &&
+	    (vm->modules || vm->boot > CONFIG_BOOT_LINUX || (vm->initrd.data && !vm->kernel.data)))
+		REFUSE(vm, "firmware: starts Linux or disks; want no boot, no module, and an "
+			   "initrd with a kernel alone");
 	if (!vm->kernel.data && !vm->firmware.data)
 		REFUSE(vm, "kernel: there is none; want a module line 'kernel %s'", vm->name);
 	if (vm->vgabios.data && !vm->firmware.data)

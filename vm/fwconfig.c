@@ -6,6 +6,7 @@
  */
 #include "vm/fwconfig.h"
 
+#include "gen/kernelrom.h"
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/string.h"
@@ -34,6 +35,8 @@
 
 #define TABLES		 "etc/acpi/tables"
 #define RSDP		 "etc/acpi/rsdp"
+#define KERNEL_ROM	 "genroms/kernel.rom"
+#define KERNEL_ROM_BYTES 512
 
 /* Offsets in ACPI tables. */
 #define TABLE_LENGTH	   4
@@ -221,11 +224,38 @@ static void make_e820(struct fwconfig *f, const struct guest_memory *memory)
 	add_file(f, "etc/e820", f->e820, (high ? 3 : 2) * sizeof(f->e820[0]));
 }
 
-/* Disks first, then CDs; in Open Firmware's words for the IDE function. */
-static void make_order(struct fwconfig *f, unsigned drives)
+/* As QEMU's -kernel does: the parts and where they go, and an option ROM that gets them. */
+static bool make_kernel(struct fwconfig *f, const struct vm_config *config,
+			const struct guest_memory *memory, struct error *error)
+{
+	static const uint8_t keys[LINUX_PARTS][3] = {
+		[LINUX_CODE] = {0x07, 0x08, 0x11},
+		[LINUX_INITRD] = {0x0A, 0x0B, 0x12},
+		[LINUX_CMDLINE] = {0x13, 0x14, 0x15},
+		[LINUX_SETUP] = {0x16, 0x17, 0x18},
+	};
+
+	if (!linux_split(config, memory, f->part, error))
+		return false;
+	for (unsigned i = 0; i < LINUX_PARTS; i++) {
+		const struct linux_part *part = &f->part[i];
+
+		add_item(f, keys[i][0], &part->gpa, sizeof(part->gpa));
+		add_item(f, keys[i][1], &part->size, sizeof(part->size));
+		add_item(f, keys[i][2], part->data, part->size - (i == LINUX_CMDLINE));
+	}
+	add_file(f, KERNEL_ROM, kernelrom, KERNEL_ROM_BYTES);
+	f->item[f->items - 1].size = sizeof(kernelrom); /* beyond that it reads zero */
+	return true;
+}
+
+/* A kernel, disks, then CDs; in Open Firmware's words for the IDE function. */
+static void make_order(struct fwconfig *f, unsigned drives, bool kernel)
 {
 	unsigned at = 0;
 
+	if (kernel)
+		at = (unsigned)format(f->order, sizeof(f->order), "/rom@" KERNEL_ROM "\n");
 	for (unsigned i = 0; i < 2 * FWCONFIG_DRIVES; i++)
 		if (drives >> i & 1)
 			at += (unsigned)format(f->order + at, sizeof(f->order) - at,
@@ -241,7 +271,7 @@ bool fwconfig_debug(const struct vm_config *config)
 }
 
 bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, const struct vm_config *config,
-		   unsigned drives)
+		   unsigned drives, struct error *error)
 {
 	static const uint8_t uuid[16], id[4] = {ID}, irq0 = 1;
 
@@ -258,7 +288,9 @@ bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, const struct
 	if (!make_acpi(f, memory) || !make_smbios(f, memory))
 		return false;
 	make_e820(f, memory);
-	make_order(f, drives);
+	if (config->kernel.data && !make_kernel(f, config, memory, error))
+		return false;
+	make_order(f, drives, config->kernel.data);
 	if (config->vgabios.data)
 		add_file(f, "vgaroms/vgabios.bin", config->vgabios.data,
 			 (uint32_t)config->vgabios.size);

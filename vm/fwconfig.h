@@ -12,11 +12,12 @@
 
 #include "devices/vfwcfg.h"
 #include "vm/config.h"
+#include "vm/load_linux.h"
 #include "vm/memory.h"
 
 #define FWCONFIG_TABLES	  0x4000
-#define FWCONFIG_FILES	  9
-#define FWCONFIG_ITEMS	  (FWCONFIG_FILES + 12)
+#define FWCONFIG_FILES	  10
+#define FWCONFIG_ITEMS	  (FWCONFIG_FILES + 8 + 3 * LINUX_PARTS)
 #define FWCONFIG_COMMANDS 40
 #define FWCONFIG_DRIVES	  4
 
@@ -43,7 +44,8 @@ struct fwconfig {
 	uint16_t cpus;
 	uint64_t serial;
 	struct fwconfig_e820 e820[3];
-	char order[FWCONFIG_DRIVES * 48];
+	char order[FWCONFIG_DRIVES * 48 + 32];
+	struct linux_part part[LINUX_PARTS];
 	uint8_t command[FWCONFIG_COMMANDS][128];
 	unsigned commands;
 	uint8_t rsdp[36];
@@ -57,10 +59,11 @@ struct fwconfig {
  * Makes *f (zeroed) for the PC of `config`, from the tables that firmware_write has put into
  * `memory`. drives: bits 0..3, disks; bits 4..7, CDs; in the order of the channels. What it shows
  * on its screen goes to COM1 as well, but for one with a VGA BIOS, or in debug mode. Refers to
- * files of `config`, which must stay. False: the tables are not as expected.
+ * files of `config`, which must stay; a kernel among them is started by the firmware. False: the
+ * kernel cannot be (`error` says why), or the tables are not as expected.
  */
 bool fwconfig_make(struct fwconfig *f, struct guest_memory *memory, const struct vm_config *config,
-		   unsigned drives);
+		   unsigned drives, struct error *error);
 /* The firmware is to send its messages to port 402H. */
 bool fwconfig_debug(const struct vm_config *config);
 /* The power-management block is at this port now: the tables will say so. */

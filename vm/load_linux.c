@@ -19,6 +19,7 @@
 #define VERSION_CMDLINE	 0x0206 /* cmdline_size; older kernels are of before 2007 */
 #define VERSION_INIT	 0x020A /* pref_address, init_size */
 #define VERSION_XFLAGS	 0x020C
+#define SETUP_MAX	 0x8000 /* with its heap and stack it has 64 KiB */
 #define LOADED_HIGH	 0x01
 #define XLF_KERNEL_64	 0x01
 #define XLF_ABOVE_4G	 0x02
@@ -294,8 +295,8 @@ static bool load_setup_data(struct kernel *kernel, const struct vm_config *confi
 	return true;
 }
 
-static bool load_cmdline(struct setup_header *header, struct text cmdline,
-			 struct guest_memory *memory, struct error *error)
+static bool check_cmdline(const struct setup_header *header, struct text cmdline,
+			  struct error *error)
 {
 	uint64_t room = LAYOUT_CMDLINE_END - LAYOUT_CMDLINE - 1;
 	uint64_t limit = MIN(header->cmdline_size, room);
@@ -305,6 +306,14 @@ static bool load_cmdline(struct setup_header *header, struct text cmdline,
 				 "cmdline: %zu characters; want at most the %llu that this kernel "
 				 "takes",
 				 cmdline.length, (unsigned long long)limit);
+	return true;
+}
+
+static bool load_cmdline(struct setup_header *header, struct text cmdline,
+			 struct guest_memory *memory, struct error *error)
+{
+	if (!check_cmdline(header, cmdline, error))
+		return false;
 	header->cmd_line_ptr = LAYOUT_CMDLINE;
 	if (!guest_memory_write(memory, LAYOUT_CMDLINE, cmdline.start, cmdline.length) ||
 	    !guest_memory_write(memory, LAYOUT_CMDLINE + cmdline.length, "", 1))
@@ -380,4 +389,35 @@ bool linux_load(const struct vm_config *config, struct guest_memory *memory, uin
 		return error_set(error, "kernel: its place, 0x%llx, is not RAM",
 				 (unsigned long long)kernel.load);
 	return start_kernel(&kernel, memory, start, error);
+}
+
+/* Where the 16-bit entry has its parts (vm/kernelrom.asm); the last MiB is for the firmware. */
+#define SETUP		    0x10000
+#define SETUP_CMDLINE	    0x1E000
+#define SETUP_CMDLINE_BYTES 0x1000
+
+bool linux_split(const struct vm_config *config, const struct guest_memory *memory,
+		 struct linux_part *part, struct error *error)
+{
+	const struct config_file *file = &config->kernel, *initrd = &config->initrd;
+	uint64_t end = MAX(image_ram_end(memory), LAYOUT_KERNEL + MIB), setup;
+	struct kernel kernel;
+
+	if (!read_header(&kernel, file, error) || !find_code(&kernel, file, error) ||
+	    !check_cmdline(&kernel.header, file->cmdline, error))
+		return false;
+	kernel.load = LAYOUT_KERNEL;
+	kernel.top = end - MIB;
+	kernel.initrd = take_top(&kernel, initrd->size, kernel.header.initrd_addr_max + 1ULL);
+	setup = (uint64_t)(kernel.code - file->data);
+	if (!kernel.initrd || setup > SETUP_MAX || file->cmdline.length >= SETUP_CMDLINE_BYTES)
+		return error_set(error, "kernel: with its initrd it does not fit into memory");
+	part[LINUX_CODE] =
+		(struct linux_part){LAYOUT_KERNEL, (uint32_t)kernel.code_size, kernel.code};
+	part[LINUX_INITRD] =
+		(struct linux_part){(uint32_t)kernel.initrd, (uint32_t)initrd->size, initrd->data};
+	part[LINUX_CMDLINE] = (struct linux_part){SETUP_CMDLINE, (uint32_t)file->cmdline.length + 1,
+						  file->cmdline.start};
+	part[LINUX_SETUP] = (struct linux_part){SETUP, (uint32_t)setup, file->data};
+	return true;
 }

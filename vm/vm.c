@@ -416,7 +416,7 @@ static bool fwcfg_write(void *ctx, uint64_t gpa, const void *from, uint64_t leng
  * The image below 4 GiB, and its end below 1 MiB, as chipsets shadow it. The tables were written
  * where a BIOS would have them; they go to the configuration device instead.
  */
-static bool create_firmware(struct vm *vm, struct pc_config *pc)
+static bool create_firmware(struct vm *vm, struct pc_config *pc, struct error *error)
 {
 	const struct config_file *image = &vm->config->firmware;
 	uint64_t shadow = MIN(image->size, FIRMWARE_SHADOW), pages, rsdp;
@@ -432,7 +432,7 @@ static bool create_firmware(struct vm *vm, struct pc_config *pc)
 		if (pc->drive[i].kind != VATA_NONE)
 			drives |= 1U << (i + (pc->drive[i].kind == VATA_CD ? PC_DRIVES_MAX : 0));
 	if (!firmware_write(&vm->memory, vm->cpus, &rsdp, &(struct error){0}) ||
-	    !fwconfig_make(vm->fwconfig, &vm->memory, vm->config, drives) ||
+	    !fwconfig_make(vm->fwconfig, &vm->memory, vm->config, drives, error) ||
 	    !guest_memory_zero(&vm->memory, 0, MIB) ||
 	    !guest_memory_write(&vm->memory, MIB - shadow, image->data + image->size - shadow,
 				shadow) ||
@@ -470,8 +470,9 @@ static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 	}
 	if (!create_ata(vm, &config))
 		return error_set(error, "no memory left for its drives");
-	if (!create_firmware(vm, &config))
-		return error_set(error, "firmware: no memory left for it");
+	error_set(error, "firmware: no memory left for it");
+	if (!create_firmware(vm, &config, error))
+		return false;
 	if (!pc_init(&vm->pc, &config))
 		return error_set(error, "a PC of %u CPUs at %lu Hz cannot be made", vm->cpus,
 				 vm->host->hz);

@@ -88,6 +88,11 @@ class Mkiso(unittest.TestCase):
         self.assertEqual(re.findall(r"module2 (.*)", menu), [
             "'/vm/kernel' 'firmware' 'a' 'console=vga'", "'/vm/initrd' 'vgabios' 'a'"])
 
+    def test_firmware_that_starts_a_kernel(self):
+        menu = self.menu("[a]\nfirmware = initrd\nkernel = kernel\ncmdline = x\n")
+        self.assertEqual(re.findall(r"module2 (.*)", menu), [
+            "'/vm/kernel' 'kernel' 'a' '--' 'x'", "'/vm/initrd' 'firmware' 'a'"])
+
     def test_order_of_keys_does_not_matter(self):
         menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
         self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)

@@ -382,9 +382,14 @@ static void test_firmware(void **state)
 	assert_false(config.vm[0].refused);
 	assert_int_equal(config.vm[0].cpus, 2);
 	assert_true(text_equals(config.vm[0].firmware.cmdline, "debug"));
-	PARSE("firmware bad", "kernel bad");
+	PARSE("firmware good", "kernel good boot=linux cpus=3 -- words", "initrd good");
+	assert_false(config.vm[0].refused);
+	assert_int_equal(config.vm[0].cpus, 3);
+	PARSE("firmware bad", "kernel bad boot=pvh");
 	assert_true(config.vm[0].refused);
-	expect_words(config.vm[0].error.text, "firmware:", "want one of them");
+	expect_words(config.vm[0].error.text, "firmware:", "want no boot");
+	PARSE("firmware bad", "initrd bad");
+	expect_words(config.vm[0].error.text, "firmware:", "initrd");
 	PARSE("firmware bad", "firmware bad");
 	expect_words(config.vm[0].error.text, "firmware:", "two VMs");
 	PARSE("kernel bad", "vgabios bad");

@@ -47,7 +47,7 @@ static int start(void **state)
 	memset(&config, 0, sizeof(config));
 	vm = (struct vm_config){.cpus = 3};
 	assert_true(firmware_write(&memory, 3, &rsdp, &error));
-	assert_true(fwconfig_make(&config, &memory, &vm, 0x21));
+	assert_true(fwconfig_make(&config, &memory, &vm, 0x21, &error));
 	memset(ram, 0xCC, RAM);
 	vfwcfg_init(&v, config.item, config.items, &ops);
 	return 0;
@@ -236,11 +236,82 @@ static void test_vgabios(void **state)
 	memset(&config, 0, sizeof(config));
 	vm.vgabios = (struct config_file){.data = rom, .size = sizeof(rom)};
 	assert_true(firmware_write(&memory, 3, &rsdp, &(struct error){0}));
-	assert_true(fwconfig_make(&config, &memory, &vm, 0));
+	assert_true(fwconfig_make(&config, &memory, &vm, 0, &(struct error){0}));
 	vfwcfg_init(&v, config.item, config.items, &v.ops);
 	assert_int_equal(get("vgaroms/vgabios.bin", read), 512);
 	assert_memory_equal(read, rom, 512);
 	assert_int_equal(find("etc/sercon-port", &size), 0);
+}
+
+/* A bzImage of 2.6: two sectors before `code` bytes of its own. */
+static struct config_file bzimage(uint8_t *file, uint32_t code)
+{
+	memset(file, 0x5A, 1024 + code);
+	memset(file + 0x1F1, 0, 0x260 - 0x1F1);
+	file[0x1F1] = 1;
+	memcpy(file + 0x1F4, (uint32_t[]){code / 16}, 4);
+	memcpy(file + 0x1FE,
+	       "\x55\xAA\xEB\x5E"
+	       "HdrS\x06\x02",
+	       10);
+	file[0x211] = 1;
+	memcpy(file + 0x22C, (uint32_t[]){0x17FFFF}, 4); /* its initrd below that */
+	memcpy(file + 0x238, (uint32_t[]){100}, 4);
+	return (struct config_file){.data = file, .size = 1024 + code, .cmdline = {"one two", 7}};
+}
+
+static uint32_t number(unsigned key)
+{
+	select(key);
+	return (uint32_t)next(4);
+}
+
+/* With a kernel: its parts and their places, and the ROM that gets them, booted first. */
+static void test_kernel(void **state)
+{
+	static uint8_t file[1024 + 4096], initrd[100], read[4096];
+	uint8_t total = 0;
+	struct error error;
+	uint64_t rsdp;
+
+	(void)state;
+	memset(&config, 0, sizeof(config));
+	memory.extent[0].size = RAM;
+	assert_true(firmware_write(&memory, 3, &rsdp, &error));
+	vm.kernel = bzimage(file, 4096);
+	vm.initrd = (struct config_file){.data = initrd, .size = sizeof(initrd)};
+	assert_false(fwconfig_make(&config, &memory, &vm, 0, &error)); /* 2 MiB are too little */
+	assert_non_null(strstr(error.text, "does not fit"));
+	memset(&config, 0, sizeof(config));
+	free(ram);
+	ram = calloc(1, 2 * RAM);
+	memory.extent[0] = (struct guest_extent){0, 2 * RAM, ram};
+	assert_true(firmware_write(&memory, 3, &rsdp, &error));
+	assert_true(fwconfig_make(&config, &memory, &vm, 0x01, &error));
+	vfwcfg_init(&v, config.item, config.items, &v.ops);
+	assert_int_equal(number(0x07), 0x100000);
+	assert_int_equal(number(0x08), 4096);
+	assert_int_equal(number(0x0A), 0x17F000);
+	assert_int_equal(number(0x0B), 100);
+	assert_int_equal(number(0x14), 8);
+	assert_int_equal(number(0x17), 1024);
+	select(0x15);
+	assert_int_equal(next(8), 0x006F777420656E6F); /* "one two" and a NUL */
+	select(0x18);
+	for (unsigned i = 0; i < 1024; i++)
+		assert_int_equal(next(1), file[i]);
+	assert_int_equal(get("genroms/kernel.rom", read), 512);
+	for (unsigned i = 0; i < 512; i++)
+		total = (uint8_t)(total + read[i]);
+	assert_int_equal(total, 0);
+	assert_memory_equal(read, "\x55\xAA\x01", 3);
+	get("bootorder", read);
+	assert_string_equal((char *)read, "/rom@genroms/kernel.rom\n"
+					  "/pci@i0cf8/ide@1,1/drive@0/disk@0\n");
+	vm.kernel.cmdline.length = 101; /* more than it takes */
+	memset(&config, 0, sizeof(config));
+	assert_false(fwconfig_make(&config, &memory, &vm, 0, &error));
+	assert_non_null(strstr(error.text, "cmdline"));
 }
 
 static uint8_t sum(const uint8_t *from, uint32_t length)
@@ -326,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_requests, start, end),
 		cmocka_unit_test_setup_teardown(test_files, start, end),
 		cmocka_unit_test_setup_teardown(test_vgabios, start, end),
+		cmocka_unit_test_setup_teardown(test_kernel, start, end),
 		cmocka_unit_test_setup_teardown(test_table_loader, start, end),
 	};
 

@@ -228,19 +228,18 @@ class _Reader(ini.Reader):
 
     def machine(self, name, line, section):
         keys = self.values(name, section, VM_KEYS, REPEATABLE)
-        first = "firmware" if "firmware" in keys else "kernel"
+        first = "firmware" if "firmware" in keys and "kernel" not in keys else "kernel"
         if first not in keys:
             self.line = line
             raise self.bad("has no kernel; want kernel = FILE")
-        if "firmware" in keys and "kernel" in keys:
-            self.at(section, "firmware")
-            raise self.bad("cannot go with a kernel; want one of them")
         settings = {key: keys[key][0] for key in SETTINGS if key in keys}
         self.check_cap(section, settings)
         self.check_flat(section, settings)
         machine = Machine(name)
         machine.modules.append(
             Module(first, keys[first][0], keys.get("cmdline", [""])[0], settings))
+        if "firmware" in keys and first == "kernel":
+            machine.modules.append(Module("firmware", keys["firmware"][0]))
         if "vgabios" in keys:
             if "firmware" not in keys:
                 self.at(section, "vgabios")
