@@ -5,7 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-#define ROLES "kernel, initrd, module, disk, cdrom, firmware or vgabios"
+#define ROLES "kernel, initrd, module, disk, cdrom, firmware, vgabios or symbols"
 
 static const struct text nothing;
 
@@ -393,6 +393,13 @@ static void add_vgabios(struct vm_config *vm, const struct config_file *file)
 	vm->vgabios = *file;
 }
 
+static void add_symbols(struct vm_config *vm, const struct config_file *file)
+{
+	if (vm->symbols.data)
+		REFUSE(vm, "symbols: is there twice; want it once");
+	vm->symbols = *file;
+}
+
 static void add_initrd(struct vm_config *vm, const struct config_file *file)
 {
 	if (vm->initrd.data)
@@ -437,9 +444,9 @@ static const struct role {
 	const char *name;
 	void (*add)(struct vm_config *vm, const struct config_file *file);
 } roles[] = {
-	{"kernel", add_kernel},	  {"initrd", add_initrd}, {"module", add_module},
-	{"disk", add_disk},	  {"cdrom", add_cdrom},	  {"firmware", add_firmware},
-	{"vgabios", add_vgabios},
+	{"kernel", add_kernel},	  {"initrd", add_initrd},   {"module", add_module},
+	{"disk", add_disk},	  {"cdrom", add_cdrom},	    {"firmware", add_firmware},
+	{"vgabios", add_vgabios}, {"symbols", add_symbols},
 };
 
 static const struct role *find_role(struct text name)

@@ -4,9 +4,9 @@
  *
  *     ROLE VM [key=value...] [-- guest command line]
  *
- * ROLE is kernel, initrd, module, disk, cdrom, firmware or vgabios. What is wrong with one VM is
- * kept with it, and costs the others nothing. The text is not trusted: it may lack its NUL or hold
- * anything.
+ * ROLE is kernel, initrd, module, disk, cdrom, firmware, vgabios or symbols. What is wrong with
+ * one VM is kept with that VM, and costs the others nothing. The text is not trusted: it may lack
+ * its NUL or hold anything.
  */
 #ifndef VM_CONFIG_H
 #define VM_CONFIG_H
@@ -96,6 +96,8 @@ struct vm_config {
 	struct config_file initrd;
 	struct config_file firmware; /* of its own; then there is no kernel */
 	struct config_file vgabios;  /* an option ROM for it */
+	struct config_file
+		symbols; /* names of the kernel's addresses, for the report of its death */
 	struct config_file module[CONFIG_MODULES_MAX];
 	unsigned modules;
 	struct config_file disk[CONFIG_DRIVES_MAX];

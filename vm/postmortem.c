@@ -7,24 +7,27 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "lib/x86.h"
+#include "vm/disasm.h"
 
-#define CODE_BEFORE 16
-#define CODE_BYTES  24
-#define STACK_WORDS 16
-#define WALK_MAX    640
+#define CODE_BEFORE  16
+#define CODE_BYTES   24
+#define STACK_WORDS  16
+#define WALK_MAX     640
+#define SYMBOL_MAX   48
+#define INSTRUCTIONS 6
 
-#define PF_PRESENT  BIT(0)
-#define PF_WRITE    BIT(1)
-#define PF_USER	    BIT(2)
-#define PF_RESERVED BIT(3)
-#define PF_FETCH    BIT(4)
+#define PF_PRESENT   BIT(0)
+#define PF_WRITE     BIT(1)
+#define PF_USER	     BIT(2)
+#define PF_RESERVED  BIT(3)
+#define PF_FETCH     BIT(4)
 
-#define CODE_EXT    BIT(0)
-#define CODE_IDT    BIT(1)
-#define CODE_LDT    BIT(2)
+#define CODE_EXT     BIT(0)
+#define CODE_IDT     BIT(1)
+#define CODE_LDT     BIT(2)
 
-#define CS_LONG	    BIT(13)
-#define CS_BIG	    BIT(14)
+#define CS_LONG	     BIT(13)
+#define CS_BIG	     BIT(14)
 
 static void print(const struct postmortem *pm, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -41,6 +44,16 @@ static void print(const struct postmortem *pm, const char *fmt, ...)
 	va_end(args);
 	text[out.length] = '\0';
 	pm->line(text);
+}
+
+/* " <name+0x10>" where the address has a name. */
+static void put_symbol(const struct postmortem *pm, uint64_t address, struct outbuf *out)
+{
+	char name[SYMBOL_MAX + 1];
+	uint64_t offset;
+
+	if (symbols_find(pm->symbols, address, name, sizeof(name), &offset))
+		outbuf_print(out, " <%s+0x%lx>", name, offset);
 }
 
 /* --- Exceptions --- */
@@ -112,6 +125,8 @@ static void report_exception(const struct postmortem *pm, const struct postmorte
 			     vector_name(e->during, number));
 	else
 		outbuf_print(&out, " at rip 0x%lx", e->rip);
+	if (e->during == POSTMORTEM_NO_VECTOR)
+		put_symbol(pm, e->rip, &out);
 	text[out.length] = '\0';
 	print(pm, "  %s", text);
 }
@@ -244,27 +259,60 @@ static void report_walk(const struct postmortem *pm, const char *what, uint64_t 
 }
 
 static void report_bytes(const struct postmortem *pm, const char *what, uint64_t linear,
-			 unsigned count)
+			 const uint8_t *bytes, unsigned count)
 {
-	uint8_t bytes[CODE_BYTES];
 	char text[4 * CODE_BYTES + 1];
 	struct outbuf out;
-	unsigned got = read_linear(pm, linear, bytes, count);
 
 	outbuf_init(&out, text, sizeof(text) - 1);
-	for (unsigned i = 0; i < got; i++)
+	for (unsigned i = 0; i < count; i++)
 		outbuf_print(&out, " %02x", bytes[i]);
 	text[out.length] = '\0';
-	print(pm, "  %s %016lx:%s", what, linear, got ? text : " cannot be read");
+	print(pm, "  %s %016lx:%s", what, linear, count ? text : " cannot be read");
+}
+
+static enum insn_mode code_mode(const struct monitor_regs *r)
+{
+	uint32_t rights = r->segment[MONITOR_CS].rights;
+
+	if ((r->efer & EFER_LMA) && (rights & CS_LONG))
+		return INSN_MODE_64;
+	return (r->cr0 & CR0_PE) && (rights & CS_BIG) ? INSN_MODE_32 : INSN_MODE_16;
+}
+
+static void report_instructions(const struct postmortem *pm, const uint8_t *bytes, unsigned count)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < INSTRUCTIONS; i++) {
+		uint64_t rip = pm->regs->rip + at;
+		char text[100];
+		struct outbuf out;
+		unsigned length;
+
+		outbuf_init(&out, text, sizeof(text) - 1);
+		length = disasm(bytes + at, count - at, code_mode(pm->regs), rip, &out);
+		if (!length)
+			return;
+		put_symbol(pm, rip, &out);
+		text[out.length] = '\0';
+		print(pm, "  %s %016lx: %s", i ? "      " : "rip ->", rip, text);
+		at += length;
+	}
 }
 
 static void report_code(const struct postmortem *pm)
 {
 	uint64_t rip = pm->regs->rip + pm->regs->segment[MONITOR_CS].base;
+	uint8_t bytes[CODE_BYTES];
+	unsigned got;
 
 	print(pm, "code:");
-	report_bytes(pm, "before", rip - CODE_BEFORE, CODE_BEFORE);
-	report_bytes(pm, "at rip", rip, CODE_BYTES);
+	got = read_linear(pm, rip - CODE_BEFORE, bytes, CODE_BEFORE);
+	report_bytes(pm, "before", rip - CODE_BEFORE, bytes, got);
+	got = read_linear(pm, rip, bytes, CODE_BYTES);
+	report_bytes(pm, "at rip", rip, bytes, got);
+	report_instructions(pm, bytes, got);
 }
 
 static unsigned word_size(const struct monitor_regs *r)
@@ -300,6 +348,17 @@ static void report_stack(const struct postmortem *pm)
 		text[out.length] = '\0';
 		print(pm, "  %016lx:%s", sp + i * size, text);
 	}
+	for (unsigned i = 0; i < got; i++) {
+		char text[SYMBOL_MAX + 32] = "";
+		struct outbuf out;
+		uint64_t word = 0;
+
+		memcpy(&word, bytes + i * size, size);
+		outbuf_init(&out, text, sizeof(text) - 1);
+		put_symbol(pm, word, &out);
+		if (out.length)
+			print(pm, "  %016lx: 0x%lx%s", sp + i * size, word, text);
+	}
 }
 
 /* --- Exits --- */
@@ -307,6 +366,8 @@ static void report_stack(const struct postmortem *pm)
 static void report_exits(const struct postmortem *pm)
 {
 	struct postmortem_exit exit, next;
+	char text[SYMBOL_MAX + 32];
+	struct outbuf out;
 	unsigned back = 0;
 
 	print(pm, "exits, the last one first:");
@@ -316,10 +377,14 @@ static void report_exits(const struct postmortem *pm)
 		while (back < pm->exits && pm->exit(pm->ctx, back, &next) &&
 		       next.name == exit.name && next.rip == exit.rip)
 			back++;
+		outbuf_init(&out, text, sizeof(text) - 1);
+		put_symbol(pm, exit.rip, &out);
+		text[out.length] = '\0';
 		if (back - first > 1)
-			print(pm, "  %s at rip 0x%lx, %u times", exit.name, exit.rip, back - first);
+			print(pm, "  %s at rip 0x%lx%s, %u times", exit.name, exit.rip, text,
+			      back - first);
 		else
-			print(pm, "  %s at rip 0x%lx", exit.name, exit.rip);
+			print(pm, "  %s at rip 0x%lx%s", exit.name, exit.rip, text);
 	}
 }
 

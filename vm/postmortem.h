@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "vm/inspect.h"
+#include "vm/symbols.h"
 
 #define POSTMORTEM_NO_VECTOR 0xFFFF
 
@@ -31,6 +32,7 @@ struct postmortem_exit {
 struct postmortem {
 	const struct monitor_regs *regs;
 	const struct inspect_reader *reader;
+	const struct symbols *symbols; /* of the guest's kernel */
 	/* Oldest first. */
 	const struct postmortem_exception *exceptions;
 	unsigned exceptions_count;

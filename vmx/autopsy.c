@@ -38,10 +38,14 @@ static void write_line(const char *text)
 
 static void report(const struct life *l, struct vmx_vcpu *v, const struct monitor_regs *regs)
 {
+	const struct vm_config *config = l->config;
+	const struct config_file *file = config->symbols.data ? &config->symbols : &config->kernel;
+	struct symbols symbols;
 	const struct inspect_reader reader = {.read = read_memory, .ctx = (void *)l};
 	const struct postmortem pm = {
 		.regs = regs,
 		.reader = &reader,
+		.symbols = &symbols,
 		.exceptions = v->recorder.exception,
 		.exceptions_count = v->recorder.exceptions,
 		.shutdown = v->replay.on,
@@ -51,6 +55,7 @@ static void report(const struct life *l, struct vmx_vcpu *v, const struct monito
 		.line = write_line,
 	};
 
+	symbols_init(&symbols, file->data, file->size);
 	postmortem_report(&pm);
 }
 

@@ -93,6 +93,11 @@ class Mkiso(unittest.TestCase):
         self.assertEqual(re.findall(r"module2 (.*)", menu), [
             "'/vm/kernel' 'kernel' 'a' '--' 'x'", "'/vm/initrd' 'firmware' 'a'"])
 
+    def test_symbols_are_a_module(self):
+        menu = self.menu("[a]\nsymbols = initrd\nkernel = kernel\n")
+        self.assertEqual(re.findall(r"module2 (.*)", menu), [
+            "'/vm/kernel' 'kernel' 'a'", "'/vm/initrd' 'symbols' 'a'"])
+
     def test_order_of_keys_does_not_matter(self):
         menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
         self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)

@@ -364,7 +364,7 @@ static void test_roles(void **state)
 {
 	(void)state;
 	refused("kernle bad", "'kernle'",
-		"kernel, initrd, module, disk, cdrom, firmware or vgabios");
+		"kernel, initrd, module, disk, cdrom, firmware, vgabios or symbols");
 	refused("disk bad size=3", "disk", "'size' does not belong here");
 	refused("initrd bad", "kernel", "'kernel bad'");
 	complained("", "module 2", "kernel, initrd");
@@ -392,6 +392,8 @@ static void test_firmware(void **state)
 	expect_words(config.vm[0].error.text, "firmware:", "initrd");
 	PARSE("firmware bad", "firmware bad");
 	expect_words(config.vm[0].error.text, "firmware:", "two VMs");
+	PARSE("kernel bad", "symbols bad", "symbols bad");
+	expect_words(config.vm[0].error.text, "symbols:", "want it once");
 	PARSE("kernel bad", "vgabios bad");
 	expect_words(config.vm[0].error.text, "vgabios:", "want firmware");
 	PARSE("firmware bad", "vgabios bad", "vgabios bad");

@@ -18,6 +18,7 @@ static uint8_t ram[RAM];
 static struct monitor_regs regs;
 static struct postmortem_exit exits[8];
 static unsigned exits_count;
+static struct symbols symbols;
 
 static void line(const char *text)
 {
@@ -51,6 +52,7 @@ static void report(const struct postmortem_exception *exceptions, unsigned count
 	const struct inspect_reader reader = {.read = read_ram};
 	const struct postmortem pm = {.regs = &regs,
 				      .reader = &reader,
+				      .symbols = &symbols,
 				      .exceptions = exceptions,
 				      .exceptions_count = count,
 				      .shutdown = shutdown,

@@ -155,7 +155,8 @@ SETTINGS = {
     "pass-code": _pass_code,
     "on-end": lambda v: _one_of(v, ON_END),
 }
-VM_KEYS = ("kernel", "firmware", "vgabios", "initrd", "module", "disk", "cdrom", "cmdline", *SETTINGS)
+VM_KEYS = ("kernel", "firmware", "vgabios", "initrd", "module", "disk", "cdrom", "symbols", "cmdline",
+           *SETTINGS)
 REPEATABLE = ("module", "disk", "cdrom")
 SOCLE_KEYS = ("title", "args")
 
@@ -173,7 +174,7 @@ class _Reader(ini.Reader):
             _text(value)
             if self.key in SETTINGS:
                 return SETTINGS[self.key](value)
-            if self.key in ("kernel", "firmware", "vgabios", "initrd", "disk", "cdrom"):
+            if self.key in ("kernel", "firmware", "vgabios", "initrd", "disk", "cdrom", "symbols"):
                 return _file(value, base)
             if self.key == "module":
                 name, _, args = value.partition(" ")
@@ -252,6 +253,8 @@ class _Reader(ini.Reader):
         for role in ("disk", "cdrom"):
             for path in keys.get(role, []):
                 machine.modules.append(Module(role, path))
+        if "symbols" in keys:
+            machine.modules.append(Module("symbols", keys["symbols"][0]))
         self.check_drives(section)
         return machine
 
