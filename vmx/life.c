@@ -285,7 +285,8 @@ static void end(struct life *l, uint64_t now)
 
 	vm_judge(l->vm);
 	fault = l->vm->verdict == VERDICT_CRASH || l->vm->verdict == VERDICT_HANG;
-	if (fault && !l->again && !l->stopped)
+	/* Of one that is restarted once: it may crash again and again. */
+	if (fault && !l->again && !l->stopped && !l->restarts)
 		autopsy(l);
 	if (l->vm->verdict == VERDICT_PASS && ++l->passes < life.config.repeat)
 		l->again = true;
