@@ -27,7 +27,7 @@ TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c
 	devices/*.c lib/*.c))
 TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
-	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/ksyms.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c tests/host/*.c tests/fuzz/fuzz_*.c)
+	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c tests/host/*.c tests/fuzz/fuzz_*.c)
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
 	guests/lib/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
@@ -73,7 +73,7 @@ $(call keep,link,$(CC_ID) $(CFLAGS) $(TARGET_O))
 $(call keep,plain,$(PLAIN_O))
 
 .PHONY: all unit fuzz iso test-files check objects
-all: $(B)/socle.elf
+all: $(B)/socle.elf $(B)/socle.symbols
 	@:
 
 ## The hypervisor
@@ -130,30 +130,20 @@ $(B)/gen/font.h: tools/mkfont $(FONT)
 	@mkdir -p $(@D)
 	$(Q)tools/mkfont $(FONT) >$@
 
-# Two links: the second has the table of the first one's functions.
 # GCC optimises the whole program here: it sees then that some fields are set in one function and
 # read in another under the same condition only, and takes them for uninitialised.
 # Sections are on pages in memory (linker.ld); in the file that would only be padding.
 LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld $(TARGET_O)
 
-$(B)/gen/ksyms-none.asm: tools/ksyms
-	@mkdir -p $(@D)
-	$(Q)tools/ksyms >$@
-
-$(B)/gen/ksyms.asm: $(B)/socle.first tools/ksyms
-	$(call say,KSYMS,$@)
-	$(Q)tools/ksyms $< >$@
-
-$(B)/gen/%.o: $(B)/gen/%.asm
-	$(Q)$(NASM) -f elf64 $< -o $@
-
-$(B)/socle.first: $(TARGET_O) $(B)/gen/ksyms-none.o linker.ld $(B)/flags/link
-	$(LINK) $(B)/gen/ksyms-none.o -o $@
-
-$(B)/socle.debug: $(B)/socle.first $(B)/gen/ksyms.o
+$(B)/socle.debug: $(TARGET_O) linker.ld $(B)/flags/link
 	$(call say,LD,$@)
-	$(LINK) $(B)/gen/ksyms.o -o $@
-	$(Q)tools/ksyms $< --check $@
+	$(LINK) -o $@
+
+# What GCC makes of a function for one caller keeps its name; NASM's local labels have a dot inside.
+$(B)/socle.symbols: $(B)/socle.debug
+	$(call say,NM,$@)
+	$(Q)nm -n --defined-only $< | sed -nE 's/(\.(lto_priv|constprop|isra|part|cold)(\.[0-9]+)?)+$$//; s/^0{8}([0-9a-f]{8} [tT] [^.]+)$$/\1/p' >$@
+	$(Q)[ -s $@ ]
 
 $(B)/socle.elf: $(B)/socle.debug
 	$(call say,STRIP,$@)
@@ -184,7 +174,7 @@ unit: $(UNIT)
 
 FUZZ_CFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all
-FUZZ_C = $(filter-out tests/host/% tests/fuzz/% %/ksyms.c,$(PLAIN_C)) tests/host/panic.c tests/fuzz/driver.c
+FUZZ_C = $(filter-out tests/host/% tests/fuzz/%,$(PLAIN_C)) tests/host/panic.c tests/fuzz/driver.c
 
 $(B)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/driver.c $(PLAIN_C) | $(GEN)
 	$(call say,FUZZ,$@)
@@ -325,13 +315,13 @@ $(call keep,iso,$(VM) $(SOCLE_ARGS))
 iso: $(B)/socle.iso
 	@:
 
-$(B)/socle.iso: $(B)/socle.elf $(GUEST_ELFS) $(if $(findstring linux.vm,$(VM)),$(LINUX_FILES)) \
+$(B)/socle.iso: $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(if $(findstring linux.vm,$(VM)),$(LINUX_FILES)) \
 		$(VM) tools/mkiso $(wildcard tools/soclelib/*.py) $(B)/flags/iso
 	$(call say,ISO,$@)
 	$(Q)tools/mkiso $(VM) --socle-args '$(SOCLE_ARGS)' --depend $(B)/socle.iso.d -o $@
 
 # Without a network the tests that need Debian's kernel are skipped.
-test-files: $(UNIT) $(B)/socle.elf $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
+test-files: $(UNIT) $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
 	@$(MAKE) --no-print-directory -k -f rules.mk $(DEBIAN_FILES) || true
 
 ## Checks
@@ -380,7 +370,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso tools/kernel-test tests/fuzz/seeds guests/linux/vmlinux tools/run tools/ksyms tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso tools/kernel-test tests/fuzz/seeds guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 

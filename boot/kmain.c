@@ -9,6 +9,7 @@
 #include "boot/fault.h"
 #include "boot/machine.h"
 #include "boot/options.h"
+#include "boot/own_names.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -88,15 +89,17 @@ static void start_vmx(void)
 
 static void read_config(void)
 {
+	unsigned count = 0;
+
 	for (unsigned i = 0; i < info.modules; i++)
-		modules[i] = (struct config_module){
-			.text = info.module[i].cmdline,
-			.text_max = strlen(info.module[i].cmdline),
-			.data = (const uint8_t *)info.module[i].start,
-			.size = info.module[i].end - info.module[i].start,
-		};
-	config_parse(&config, modules, info.modules, vm_memory_available(machine_host()),
-		     pcpu_count());
+		if (!own_names_are(&info.module[i]))
+			modules[count++] = (struct config_module){
+				.text = info.module[i].cmdline,
+				.text_max = strlen(info.module[i].cmdline),
+				.data = (const uint8_t *)info.module[i].start,
+				.size = info.module[i].end - info.module[i].start,
+			};
+	config_parse(&config, modules, count, vm_memory_available(machine_host()), pcpu_count());
 	for (unsigned i = 0; i < config.complaints; i++)
 		log_error("%s", config.complaint[i].text);
 	if (!config.vms && !config.complaints)
@@ -190,6 +193,7 @@ _Noreturn void kmain(uint32_t boot_information)
 	if (!bootinfo_parse(&info, (void *)(uint64_t)boot_information, BOOT_SIZE_MAX,
 			    boot_information, &error))
 		fail(&error);
+	own_names_init(&info); /* for backtraces */
 	options_ok = options_parse(&options, info.cmdline, &error);
 	log_set_level(options.log);
 	option_error = error;

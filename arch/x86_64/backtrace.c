@@ -2,19 +2,27 @@
 /* Backtraces. */
 #include "arch/x86_64/backtrace.h"
 
-#include "arch/x86_64/ksyms.h"
 #include "arch/x86_64/pcpu.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 
+#define NAME_SIZE 64 /* bytes; what is longer is cut */
+
 extern const uint8_t image_start[], text_end[];
+
+static backtrace_namer *namer;
+
+void backtrace_set_namer(backtrace_namer *find)
+{
+	namer = find;
+}
 
 void backtrace_print_address(const char *what, uint64_t address)
 {
 	uint64_t offset;
-	char name[KSYMS_NAME_MAX + 1];
+	char name[NAME_SIZE];
 
-	if (ksyms_find(address, name, &offset))
+	if (namer && namer(address, name, sizeof(name), &offset))
 		log_error("%s %016lx %s+0x%lx", what, address, name, offset);
 	else
 		log_error("%s %016lx", what, address);

@@ -102,6 +102,13 @@ class Mkiso(unittest.TestCase):
         menu = self.menu("[a]\ncmdline = quiet\nmemory = 64M\nkernel = kernel\n")
         self.assertIn("'/vm/kernel' 'kernel' 'a' 'memory=64M' '--' 'quiet'", menu)
 
+    def test_names_of_functions(self):
+        self.assertNotIn("socle-symbols", self.menu("[a]\nkernel = kernel\n"))
+        (self.path / "socle.symbols").write_text("00100000 T boot_start\n")
+        self.assertEqual(
+            self.menu("[a]\nkernel = kernel\n", "[b]\nkernel = kernel\n").count(
+                "\tmodule2 '/boot/socle.symbols' socle-symbols\n"), 2)
+
     def test_entry_that_boots(self):
         texts = [f"[socle]\ntitle = {name} one\nargs = vms=in-turn\n[a]\nkernel = kernel\n"
                  for name in ("first", "second")]

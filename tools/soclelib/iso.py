@@ -152,6 +152,10 @@ class Image(Disc):
         super().__init__(timeout)
         self.args = args
         self.socle = self.place(Path(socle), "/boot")
+        # Names for its backtraces, where they lie beside it.
+        names = Path(socle).with_suffix(".symbols")
+        self.names = ([f"module2 {grub_word(self.place(names, '/boot'))} socle-symbols"]
+                      if names.is_file() else [])
         self.unpacked = {}
         self.folder = tempfile.TemporaryDirectory(prefix="mkiso-")
 
@@ -186,7 +190,7 @@ class Image(Disc):
     def add_raw(self, title, args, lines):
         """Adds a menu entry of ready-made `module2` lines."""
         words = grub_words(" ".join(part for part in (self.args, args) if part))
-        self.add_entry(title, [f"multiboot2 {grub_word(self.socle)} {words}".rstrip(), *lines])
+        self.add_entry(title, [f"multiboot2 {grub_word(self.socle)} {words}".rstrip(), *self.names, *lines])
 
 
 def _graft(path):
