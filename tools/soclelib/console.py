@@ -16,6 +16,8 @@ ESCAPE = 0x01  # Ctrl-A
 HELP = "Ctrl-A x ends the machine; all else goes to Socle: Ctrl-A m is its monitor, Ctrl-A ? helps"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
 POLL_SECONDS = 0.2
+# Bochs sends byte by byte, and shares the processor with us: where nobody types, bytes may gather.
+GATHER_SECONDS = 0.02
 # What is waited for is at most so long: the log comes byte by byte, and is not searched whole each time.
 MATCH_BYTES = 4096
 
@@ -120,6 +122,8 @@ class Console:
                 watched, [serial] if self.pending else [], [], POLL_SECONDS)
             if writable:
                 self._send()
+            if serial in ready and terminal.fd is None:
+                time.sleep(GATHER_SECONDS)
             if serial in ready and not self._receive():
                 return self._end()
             if terminal.fd in ready:
