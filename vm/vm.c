@@ -615,8 +615,13 @@ void vm_judge(struct vm *vm)
 {
 	size_t length = strlen(vm->why);
 
-	if (!vm->expect.positions || vm->shown)
+	if (!vm->expect.positions)
 		return;
+	if (vm->shown) {
+		vm->verdict = VERDICT_PASS;
+		format(vm->why, sizeof(vm->why), "its console shows '%s'", vm->config->expect);
+		return;
+	}
 	if (vm->verdict == VERDICT_PASS)
 		vm->verdict = VERDICT_FAIL;
 	format(vm->why + length, sizeof(vm->why) - length, ", and never '%s' on its console",

@@ -138,7 +138,8 @@ bool vm_say(struct vm *vm, uint8_t byte);
 
 /*
  * The verdict is final: its vCPUs have left it, and its console has shown all. What it should have
- * shown and did not turns a PASS into a FAIL, and is named.
+ * shown is a PASS, though the VM ended otherwise before anybody read its screen; what it did not
+ * show turns a PASS into a FAIL, and is named.
  */
 void vm_judge(struct vm *vm);
 
