@@ -40,7 +40,7 @@ static unsigned length_of(const char *text)
 }
 
 /* The number after `name` (with its '='), which begins a word or the line. */
-static uint32_t number(const char *name)
+uint32_t boots_number(const char *name)
 {
 	uint32_t value = 0;
 
@@ -70,7 +70,7 @@ void check_cmdline(const char *cmdline)
 {
 	line = cmdline;
 	guest_print("# command line: %s\n", line);
-	guest_check(number("ram=") != 0, "the command line says ram=");
+	guest_check(boots_number("ram=") != 0, "the command line says ram=");
 }
 
 static bool is_ram(uint64_t start, uint64_t size)
@@ -84,7 +84,7 @@ static bool is_ram(uint64_t start, uint64_t size)
 
 void check_map(const struct area *area, unsigned count)
 {
-	uint64_t ram = number("ram="), end = 0;
+	uint64_t ram = boots_number("ram="), end = 0;
 	bool ascending = true;
 
 	guest_check(count && count <= AREAS_MAX, "the map has 1 to 16 areas");
@@ -96,7 +96,8 @@ void check_map(const struct area *area, unsigned count)
 	guest_check(ascending, "its areas ascend and do not overlap");
 	guest_check(is_ram(0, 0x80000), "the first 512K are RAM");
 	guest_check(!is_ram(0xB8000, 1) && !is_ram(0xF0000, 1), "video memory and BIOS are not");
-	guest_check(is_ram(MIB, (ram - 1) * MIB), "RAM from 1M to its end is one area");
+	guest_check(is_ram(MIB, (ram - 1) * MIB - boots_number("bios=") * 1024),
+		    "RAM from 1M to its end is one area");
 	guest_check(!is_ram(ram * MIB, 1), "no RAM after it");
 	guest_check(is_ram((uintptr_t)guest_start, (uint64_t)(guest_end - guest_start)),
 		    "the kernel is in RAM");
@@ -104,7 +105,7 @@ void check_map(const struct area *area, unsigned count)
 
 void check_modules_count(unsigned count)
 {
-	guest_check_equal(count, number("modules="), "as many modules as the line says");
+	guest_check_equal(count, boots_number("modules="), "as many modules as the line says");
 	last_end = (uintptr_t)guest_end;
 }
 

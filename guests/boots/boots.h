@@ -2,8 +2,9 @@
 /*
  * What a kernel is told by its boot loader, whatever the protocol, and the checks of it.
  *
- * Words of the command line say what is right: ram=MIB modules=N. A module's file holds the words
- * that came with it.
+ * Words of the command line say what is right: ram=MIB modules=N, and bios=KIB where a BIOS started
+ * GRUB, and keeps no more than that of RAM's end. A module's file holds the words that came with
+ * it.
  */
 #ifndef GUESTS_BOOTS_BOOTS_H
 #define GUESTS_BOOTS_BOOTS_H
@@ -25,6 +26,8 @@ struct area {
 	uint32_t type;
 };
 
+/* The number after `name` (with its '=') on the command line, or 0. Call check_cmdline before. */
+uint32_t boots_number(const char *name);
 void check_entry(void);
 void check_cmdline(const char *cmdline);
 void check_map(const struct area *area, unsigned count);

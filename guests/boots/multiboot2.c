@@ -62,19 +62,35 @@ static void check_areas(const struct tag *tag)
 					  "and upper memory");
 }
 
+/*
+ * GRUB, started by a BIOS, adds what that says of VBE, APM and the disk, and where it put the
+ * kernel; of the root pointers it has the one of the BIOS's revision.
+ */
+static void check_origin(void)
+{
+	if (boots_number("bios=")) {
+		guest_check(tags[5] && tags[10] && tags[21] && tags[21]->word[0] == 0x100000,
+			    "a disk, APM and the load address");
+		return;
+	}
+	guest_check(!tags[5] && !tags[7] && !tags[10] && !tags[16] && !tags[21],
+		    "no tags of a disk, VBE, APM, network or a load address");
+	guest_check(tags[14] && tags[15], "root pointers of both versions");
+}
+
 void check_multiboot2(uintptr_t info)
 {
 	guest_print("# Multiboot 2\n");
 	check_list(info);
-	if (!guest_check(tags[1] && tags[2] && tags[4] && tags[6] && tags[8] && tags[14] &&
-				 tags[15],
+	if (!guest_check(tags[1] && tags[2] && tags[4] && tags[6] && tags[8] &&
+				 (tags[14] || tags[15]),
 			 "the tags of a BIOS boot"))
 		return;
-	guest_check(!tags[7] && !tags[10] && !tags[11] && !tags[12] && !tags[16] && !tags[17] &&
-			    !tags[18] && !tags[19] && !tags[20] && !tags[21],
-		    "no tags of VBE, APM, EFI, network or a load address");
+	guest_check(!tags[11] && !tags[12] && !tags[17] && !tags[18] && !tags[19] && !tags[20],
+		    "no tags of EFI");
 	check_cmdline((const char *)tags[1]->word);
 	guest_print("# boot loader: %s\n", (const char *)tags[2]->word);
+	check_origin();
 	check_areas(tags[6]);
 	check_modules_count(module_count);
 	if (tags[9])
@@ -86,6 +102,8 @@ void check_multiboot2(uintptr_t info)
 		check_module(modules[i]->word[0], modules[i]->word[1] - modules[i]->word[0],
 			     (const char *)(modules[i]->word + 2));
 	check_screen(tags[8]->word);
-	check_rsdp(tags[14]->word, false);
-	check_rsdp(tags[15]->word, true);
+	if (tags[14])
+		check_rsdp(tags[14]->word, false);
+	if (tags[15])
+		check_rsdp(tags[15]->word, true);
 }
