@@ -18,6 +18,7 @@
 #define TRACK	      63
 #define CYLINDERS_MAX 16383
 #define LBA28_MAX     0x0FFFFFFF
+#define NOBODY	      0xFFFFFF7F /* a floating bus; the host pulls DD7 down */
 
 enum reg { DATA, ERROR_FEATURES, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, STATUS_COMMAND };
 
@@ -483,13 +484,13 @@ static uint8_t shown(const struct vata *v, uint16_t value)
 	return (uint8_t)(v->control & CONTROL_HOB ? value >> 8 : value);
 }
 
-/* With one drive, that one answers for the other, status 0; with none the bus floats. */
+/* With one drive, that one answers for the other, status 0; with none nobody seems to be busy. */
 static uint8_t read_register(struct vata *v, unsigned reg)
 {
 	const struct vata_drive *d = &v->drive[selected(v)];
 
 	if (!v->buffer)
-		return 0xFF;
+		return NOBODY & 0xFF;
 	switch (reg) {
 	case ERROR_FEATURES: return d->error;
 	case COUNT: return shown(v, d->count);
@@ -539,7 +540,7 @@ uint32_t vata_read(void *vata, uint16_t port, unsigned size, uint64_t now)
 	(void)now;
 	if (reg == DATA) {
 		if (!v->buffer)
-			return UINT32_MAX;
+			return NOBODY;
 		take(v, &value, size);
 		return value;
 	}
