@@ -26,7 +26,7 @@
 #define VACPI_DISABLE	  0x1E
 #define VACPI_RESET_PORT  0xCF9
 #define VACPI_RESET_VALUE 0x06
-#define VACPI_SLP_TYP_S5  0x05
+#define VACPI_SLP_TYP_S5  0 /* 82371AB (PIIX4) datasheet, PMCNTRL: soft off */
 
 struct vacpi_ops {
 	void (*power_off)(void *ctx);

@@ -6,7 +6,7 @@
 DefinitionBlock ("", "DSDT", 2, "SOCLE ", "SOCLEPC ", 1)
 {
 	/* SLP_TYP for PM1a and PM1b: VACPI_SLP_TYP_S5 */
-	Name (\_S5, Package () {0x05, 0x05, 0x00, 0x00})
+	Name (\_S5, Package () {0x00, 0x00, 0x00, 0x00})
 
 	/* 0: 8259 pair, 1: IOAPIC. */
 	Name (PICM, 0)

@@ -433,8 +433,8 @@ static void test_ends_by_ports(void **state)
 	port_ends(0xF4, 4, 0, VERDICT_PASS, "0 written to the debug-exit port");
 	port_ends(0xF4, 4, 26, VERDICT_FAIL, "26 (0x1a) written to the debug-exit port");
 	port_ends(0xF4, 1, 1, VERDICT_FAIL, "1 (0x1) written to the debug-exit port");
-	port_ends(0x404, 2, 5 << 10 | 1 << 13, VERDICT_PASS, "powered off by ACPI");
-	port_ends(0x404, 2, 5 << 10, VERDICT_NONE, "");
+	port_ends(0x404, 2, 1 << 13, VERDICT_PASS, "powered off by ACPI");
+	port_ends(0x404, 2, 5 << 10 | 1 << 13, VERDICT_NONE, "");
 	port_ends(0xCF9, 1, 6, VERDICT_STOPPED, "the guest asked for a reset");
 	port_ends(0x64, 1, 0xFE, VERDICT_STOPPED, "the guest asked for a reset");
 	port_ends(0x80, 1, 1, VERDICT_NONE, "");
