@@ -27,7 +27,7 @@ TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c
 	devices/*.c lib/*.c))
 TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
-	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c tests/host/*.c tests/fuzz/fuzz_*.c)
+	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c tests/fuzz/fuzz_*.c)
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
 	guests/lib/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \

@@ -18,18 +18,6 @@
 #define BASIC_MEMORY_TYPE(basic) bits_get(basic, 53, 50)
 #define BASIC_TRUE_CONTROLS	 BIT(55)
 
-#define EPT_CAP_WALK_4		 BIT(6)
-#define EPT_CAP_WRITE_BACK	 BIT(14)
-#define EPT_CAP_2M		 BIT(16)
-#define EPT_CAP_1G		 BIT(17)
-#define EPT_CAP_INVEPT		 BIT(20)
-#define EPT_CAP_DIRTY		 BIT(21)
-#define EPT_CAP_INVEPT_ONE	 BIT(25)
-#define EPT_CAP_INVEPT_ALL	 BIT(26)
-#define EPT_CAP_INVVPID		 BIT(32)
-#define EPT_CAP_INVVPID_ONE	 BIT(41)
-#define EPT_CAP_INVVPID_ALL	 BIT(42)
-
 static struct vmx_caps caps;
 
 const struct vmx_caps *vmx_caps(void)

@@ -12,6 +12,22 @@
 #include "lib/error.h"
 #include "vmx/controls.h"
 
+/* IA32_VMX_EPT_VPID_CAP. */
+#define EPT_CAP_WALK_4	      BIT(6)
+#define EPT_CAP_WALK_5	      BIT(7)
+#define EPT_CAP_UNCACHED      BIT(8)
+#define EPT_CAP_WRITE_BACK    BIT(14)
+#define EPT_CAP_2M	      BIT(16)
+#define EPT_CAP_1G	      BIT(17)
+#define EPT_CAP_INVEPT	      BIT(20)
+#define EPT_CAP_DIRTY	      BIT(21)
+#define EPT_CAP_SHADOW_STACKS BIT(23)
+#define EPT_CAP_INVEPT_ONE    BIT(25)
+#define EPT_CAP_INVEPT_ALL    BIT(26)
+#define EPT_CAP_INVVPID	      BIT(32)
+#define EPT_CAP_INVVPID_ONE   BIT(41)
+#define EPT_CAP_INVVPID_ALL   BIT(42)
+
 struct vmx_caps {
 	uint32_t revision;	       /* VMCS revision identifier */
 	uint64_t basic;		       /* IA32_VMX_BASIC */

@@ -16,16 +16,20 @@
 
 enum intr_type {
 	INTR_EXTERNAL = 0,
+	INTR_RESERVED = 1,
 	INTR_NMI = 2,
 	INTR_EXCEPTION = 3,
 	INTR_SOFTWARE = 4,
 	INTR_PRIVILEGED_SOFTWARE = 5,
 	INTR_SOFTWARE_EXCEPTION = 6,
+	INTR_OTHER = 7,
 };
 
 #define BLOCKING_STI	BIT(0)
 #define BLOCKING_MOV_SS BIT(1)
+#define BLOCKING_SMI	BIT(2)
 #define BLOCKING_NMI	BIT(3)
+#define IN_ENCLAVE	BIT(4)
 
 /*
  * After an exit that can cut short the delivery of an event: keeps that event for the next entry.

@@ -6,23 +6,43 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/panic.h"
+#include "lib/string.h"
 
-static const struct {
-	uint32_t encoding;
-	enum vmcs_group group;
-	const char *name;
-} fields[] = {
-#define VMCS_NAME(name, encoding, group) {encoding, group, #name},
-	VMCS_FIELDS(VMCS_NAME)
-#undef VMCS_NAME
+static const uint16_t encodings[] = {
+#define VMCS_ENCODING(name, value) value,
+	VMCS_FIELDS(VMCS_ENCODING)
+#undef VMCS_ENCODING
 };
 
-const char *vmcs_field_name(vmcs_field field)
+/* One after another, each ended by a NUL. */
+static const char names[] =
+#define VMCS_NAME(name, value) #name "\0"
+	VMCS_FIELDS(VMCS_NAME)
+#undef VMCS_NAME
+	;
+
+vmcs_field vmcs_field_at(enum vmcs_index index)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
-		if (fields[i].encoding == field.encoding)
-			return fields[i].name;
-	return "?";
+	return (vmcs_field){encodings[index]};
+}
+
+const char *vmcs_index_name(enum vmcs_index index)
+{
+	const char *name = names;
+
+	for (unsigned i = 0; i < (unsigned)index; i++)
+		name += strlen(name) + 1;
+	return name;
+}
+
+static const char *field_name(vmcs_field field)
+{
+	unsigned i = 0;
+
+	/* Every vmcs_field is in the table. */
+	while (encodings[i] != field.encoding)
+		i++;
+	return vmcs_index_name((enum vmcs_index)i);
 }
 
 bool vmcs_try_read(vmcs_field field, uint64_t *value)
@@ -48,12 +68,12 @@ static const char *last_error(void)
 
 _Noreturn void vmcs_read_failed(vmcs_field field)
 {
-	panic("VMREAD of %s (0x%x): %s", vmcs_field_name(field), field.encoding, last_error());
+	panic("VMREAD of %s (0x%x): %s", field_name(field), field.encoding, last_error());
 }
 
 _Noreturn void vmcs_write_failed(vmcs_field field, uint64_t value)
 {
-	panic("VMWRITE of 0x%lx to %s (0x%x): %s", value, vmcs_field_name(field), field.encoding,
+	panic("VMWRITE of 0x%lx to %s (0x%x): %s", value, field_name(field), field.encoding,
 	      last_error());
 }
 
@@ -62,18 +82,18 @@ void vmcs_dump(enum vmcs_group group)
 	char line[160];
 	size_t length = 0;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
+	for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++) {
 		uint64_t value;
 
-		if (fields[i].group != group ||
-		    !vmcs_try_read((vmcs_field){fields[i].encoding}, &value))
+		if (bits_get(encodings[i], 11, 10) != group ||
+		    !vmcs_try_read(vmcs_field_at((enum vmcs_index)i), &value))
 			continue;
 		if (length > 80) {
 			log_error("  %s", line);
 			length = 0;
 		}
-		length += format(line + length, sizeof(line) - length, "%s=%lx ", fields[i].name,
-				 value);
+		length += format(line + length, sizeof(line) - length, "%s=%lx ",
+				 vmcs_index_name((enum vmcs_index)i), value);
 	}
 	if (length)
 		log_error("  %s", line);
