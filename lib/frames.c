@@ -47,6 +47,8 @@ static bool take_away(struct frames *frames, uint64_t start, uint64_t end)
 	start = align_down(start, PAGE_SIZE);
 	end = end > UINT64_MAX - PAGE_SIZE ? align_down(UINT64_MAX, PAGE_SIZE)
 					   : align_up(end, PAGE_SIZE);
+	if (start >= end)
+		return true;
 	for (unsigned i = 0; i < frames->count;) {
 		uint64_t old_start = frames->range[i].start, old_end = frames->range[i].end;
 

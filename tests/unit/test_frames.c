@@ -39,6 +39,17 @@ static void test_cuts_to_pages(void **state)
 	assert_int_equal(frames_total(&frames), 0x4000);
 }
 
+/* Nothing taken away is nothing changed: no range is cut in two that touch. */
+static void test_removes_nothing(void **state)
+{
+	(void)state;
+	memset(&frames, 0, sizeof(frames));
+	assert_true(frames_add(&frames, 0, 4 * PAGE_SIZE));
+	assert_true(frames_remove(&frames, PAGE_SIZE, PAGE_SIZE));
+	assert_int_equal(frames.count, 1);
+	assert_int_equal(frames_alloc(&frames, 4 * PAGE_SIZE, PAGE_SIZE, UINT64_MAX), 0);
+}
+
 static void test_alloc_aligned_below_limit(void **state)
 {
 	(void)state;
@@ -160,6 +171,7 @@ int main(void)
 		cmocka_unit_test(test_add_merges),
 		cmocka_unit_test(test_many_take_at_once),
 		cmocka_unit_test(test_cuts_to_pages),
+		cmocka_unit_test(test_removes_nothing),
 		cmocka_unit_test(test_alloc_aligned_below_limit),
 		cmocka_unit_test(test_full_table_loses_but_never_doubles),
 		cmocka_unit_test(test_against_bitmap),
