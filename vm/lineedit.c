@@ -312,7 +312,9 @@ static enum lineedit_event enter(struct lineedit *edit)
 
 static enum lineedit_event cancel(struct lineedit *edit)
 {
-	say(edit, "^C\r\n");
+	bool fits = edit->cursor + 2 <= edit->window + width(edit);
+
+	say(edit, &"^C\r\n"[fits ? 0 : 2]);
 	clear(edit);
 	return LINEEDIT_CANCELLED;
 }

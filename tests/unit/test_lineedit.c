@@ -272,6 +272,23 @@ static void test_ends(void **state)
 	assert_int_equal(type("\x7f\x04"), LINEEDIT_END);
 }
 
+/* Where the cursor is at the edge, nothing is written beyond it. */
+static void test_cancelled_at_the_edge(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2 * COLUMNS; i++) {
+		char c[2] = "x";
+
+		type(c);
+		if (column == LINEEDIT_COLUMNS)
+			break;
+	}
+	assert_int_equal(column, LINEEDIT_COLUMNS);
+	assert_int_equal(type("\x03"), LINEEDIT_CANCELLED);
+	assert_int_equal(wrapped, 0);
+	assert_int_equal(column, 0);
+}
+
 static void test_hide_and_show(void **state)
 {
 	(void)state;
@@ -366,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup(test_completion, setup),
 		cmocka_unit_test_setup(test_completion_in_the_middle, setup),
 		cmocka_unit_test_setup(test_ends, setup),
+		cmocka_unit_test_setup(test_cancelled_at_the_edge, setup),
 		cmocka_unit_test_setup(test_hide_and_show, setup),
 		cmocka_unit_test_setup(test_long_line, setup),
 		cmocka_unit_test_setup(test_strange_bytes, setup),
