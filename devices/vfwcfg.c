@@ -136,7 +136,7 @@ uint32_t vfwcfg_dma_read(void *vfwcfg, uint16_t port, unsigned size, uint64_t no
 	uint32_t value;
 
 	(void)vfwcfg, (void)size, (void)now;
-	memcpy(&value, sign + port - VFWCFG_DMA, sizeof(value));
+	memcpy(&value, sign + (port - VFWCFG_DMA), sizeof(value));
 	return value;
 }
 
