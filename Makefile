@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long unit fuzz check deps clean distclean help FORCE
+.PHONY: all iso run test test-long unit fuzz coverage check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -58,6 +58,11 @@ fuzz:
 	@tools/deps build check
 	@+$(BUILD) T='$(T)' SECONDS=$(or $(SECONDS),60) fuzz
 
+# Lines of devices/, ept/ and the parsers that the fuzzers' corpora reach; LINES=1 names the others.
+coverage:
+	@tools/deps build test
+	@+$(BUILD) LINES='$(LINES)' coverage
+
 deps:
 	@tools/deps build run test check
 
@@ -81,7 +86,8 @@ help:
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
 	@echo 'make test-long      the boot tests that take longer'
 	@echo 'make unit           unit tests only'
-	@echo 'make fuzz           T=image SECONDS=60: libFuzzer over the loaders (needs clang)'
+	@echo 'make fuzz           T=NAME|all SECONDS=60: libFuzzer (docs/testing.md; needs clang)'
+	@echo 'make coverage       lines that the corpora of the fuzzers reach'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
 	@echo 'make deps           install what is missing for all of these, and no more'
 	@echo 'make clean          remove what was built; distclean: and what was downloaded'

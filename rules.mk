@@ -27,7 +27,8 @@ TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c
 	devices/*.c lib/*.c))
 TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
-	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c tests/fuzz/fuzz_*.c)
+	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c) \
+	$(filter-out tests/fuzz/driver.c tests/fuzz/cover.c,$(wildcard tests/fuzz/*.c))
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
 	guests/lib/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
@@ -43,6 +44,7 @@ GEN      := $(B)/gen/font.h $(B)/gen/kernelrom.h $(if $(wildcard vm/dsdt.asl),$(
 # A unit test's libraries beyond cmocka: LIBS_test_X.
 LIBS_test_insn := -lZydis
 LIBS_test_disasm := -lZydis
+LIBS_test_corpus := -lZydis
 
 # Quiet by default: `  CC      vmx/exit.c`; V=1 shows the commands instead.
 ifeq ($(V),1)
@@ -72,7 +74,7 @@ $(call keep,asm,$(NASM) $(ASFLAGS))
 $(call keep,link,$(CC_ID) $(CFLAGS) $(TARGET_O))
 $(call keep,plain,$(PLAIN_O))
 
-.PHONY: all unit fuzz iso test-files check objects
+.PHONY: all unit fuzz coverage iso test-files check objects
 all: $(B)/socle.elf $(B)/socle.symbols
 	@:
 
@@ -172,20 +174,46 @@ unit: $(UNIT)
 ## Fuzzing: libFuzzer over all plain C. What it finds goes to build/fuzz/, and from there into the
 ## corpus by hand; the corpus of the tree it only reads.
 
-FUZZ_CFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=fuzzer,address,undefined \
+FUZZ_TARGETS := $(shell sed -nE 's/^\tX\(([a-z]+)\).*/\1/p' tests/fuzz/fuzz.h)
+FUZZ_CFLAGS  := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
-FUZZ_C = $(filter-out tests/host/% tests/fuzz/%,$(PLAIN_C)) tests/host/panic.c tests/fuzz/driver.c
+FUZZ_O       := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(PLAIN_C))
 
-$(B)/fuzz/%: tests/fuzz/fuzz_%.c tests/fuzz/driver.c $(PLAIN_C) | $(GEN)
-	$(call say,FUZZ,$@)
+$(B)/fuzz/obj/%.o: %.c | $(GEN)
+	$(call say,FUZZ,$<)
 	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_CFLAGS) -DFUZZ=fuzz_$* $< $(FUZZ_C) -o $@
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c $< -o $@
 
-fuzz: $(B)/fuzz/$(T)
-	@mkdir -p $(B)/fuzz/$(T).corpus
+$(B)/fuzz/libsocle.a: $(FUZZ_O) $(B)/flags/plain
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(FUZZ_O)
+
+$(FUZZ_TARGETS:%=$(B)/fuzz/%): $(B)/fuzz/%: tests/fuzz/driver.c $(B)/fuzz/libsocle.a
+	$(call say,FUZZ,$@)
+	$(Q)clang $(FUZZ_CFLAGS) -fsanitize=fuzzer -DFUZZ=fuzz_$* $^ -lZydis -o $@
+
+$(FUZZ_TARGETS:%=$(B)/fuzz/%.cover): $(B)/fuzz/%.cover: tests/fuzz/cover.c $(B)/fuzz/libsocle.a
+	$(call say,FUZZ,$@)
+	$(Q)clang $(FUZZ_CFLAGS) -DFUZZ=fuzz_$* $^ -lZydis -o $@
+
+# T=all: each in its turn.
+FUZZ_T := $(if $(filter all,$(T)),$(FUZZ_TARGETS),$(T))
+fuzz: $(FUZZ_T:%=$(B)/fuzz/%)
 	@tests/fuzz/seeds $(B)/fuzz/seeds
-	$< -max_total_time=$(SECONDS) -max_len=8192 -artifact_prefix=$(B)/fuzz/$(T)- -print_final_stats=1 \
-		$(B)/fuzz/$(T).corpus $(wildcard tests/fuzz/corpus/$(T)) $(wildcard $(B)/fuzz/seeds/$(T))
+	$(Q)for t in $(FUZZ_T); do \
+		mkdir -p $(B)/fuzz/$$t.corpus; \
+		$(B)/fuzz/$$t -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+			-artifact_prefix=$(B)/fuzz/$$t- -print_final_stats=1 $(B)/fuzz/$$t.corpus \
+			$$(ls -d tests/fuzz/corpus/$$t $(B)/fuzz/seeds/$$t 2>/dev/null) || exit 1; \
+	done
+
+## Coverage: the unit tests, among them the corpora, with gcc's counters.
+
+coverage:
+	@$(MAKE) --no-print-directory -f rules.mk B=$(B)/coverage unit \
+		HOSTCFLAGS='-std=c11 -O0 -g $(WARN) -I. -I$(B)/coverage --coverage'
+	@tools/coverage $(B)/coverage $(if $(LINES),--lines)
 
 ## Guests
 
@@ -370,7 +398,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso tools/kernel-test tests/fuzz/seeds guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso tools/coverage tools/kernel-test tests/fuzz/seeds tests/fuzz/minimise guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 

