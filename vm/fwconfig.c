@@ -120,10 +120,13 @@ static void pointer(struct fwconfig *f, const char *name, uint32_t at, uint8_t s
 	to[NAME_BYTES + 4] = size;
 }
 
-static void sum(struct fwconfig *f, const char *name, uint32_t at, uint32_t start, uint32_t length)
+/* The sum itself is zero until then: SeaBIOS adds to it, UEFI's loader writes it. */
+static void sum(struct fwconfig *f, uint8_t *base, const char *name, uint32_t at, uint32_t start,
+		uint32_t length)
 {
 	uint8_t *to = command(f, COMMAND_CHECKSUM, name);
 
+	base[at] = 0;
 	put(to, at, 4);
 	put(to + 4, start, 4);
 	put(to + 8, length, 4);
@@ -154,7 +157,7 @@ static void convert_root(struct fwconfig *f, uint32_t root, uint8_t size)
 		if (!memcmp(f->tables + table, "FACP", 4))
 			f->fadt = table;
 	}
-	sum(f, TABLES, root + TABLE_CHECKSUM, root, end - root);
+	sum(f, f->tables, TABLES, root + TABLE_CHECKSUM, root, end - root);
 }
 
 static bool make_acpi(struct fwconfig *f, struct guest_memory *memory)
@@ -173,9 +176,9 @@ static bool make_acpi(struct fwconfig *f, struct guest_memory *memory)
 	to_offset(f, f->tables, TABLES, f->fadt + FADT_DSDT, 4);
 	to_offset(f, f->tables, TABLES, f->fadt + FADT_X_DSDT, 8);
 	length = word(f->tables + f->fadt + TABLE_LENGTH);
-	sum(f, TABLES, f->fadt + TABLE_CHECKSUM, f->fadt, length);
-	sum(f, RSDP, RSDP_CHECKSUM, 0, RSDP_V1);
-	sum(f, RSDP, RSDP_CHECKSUM2, 0, sizeof(f->rsdp));
+	sum(f, f->tables, TABLES, f->fadt + TABLE_CHECKSUM, f->fadt, length);
+	sum(f, f->rsdp, RSDP, RSDP_CHECKSUM, 0, RSDP_V1);
+	sum(f, f->rsdp, RSDP, RSDP_CHECKSUM2, 0, sizeof(f->rsdp));
 	add_file(f, TABLES, f->tables, sizeof(f->tables));
 	add_file(f, RSDP, f->rsdp, sizeof(f->rsdp));
 	add_file(f, "etc/table-loader", f->command, f->commands * sizeof(f->command[0]));

@@ -406,10 +406,13 @@ bool linux_split(const struct vm_config *config, const struct guest_memory *memo
 	if (!read_header(&kernel, file, error) || !find_code(&kernel, file, error) ||
 	    !check_cmdline(&kernel.header, file->cmdline, error))
 		return false;
+	setup = (uint64_t)(kernel.code - file->data);
+	/* UEFI wants what follows the code too: the signature is there. */
+	kernel.code_size = file->size - setup;
+	kernel.init_size = MAX(kernel.init_size, kernel.code_size);
 	kernel.load = LAYOUT_KERNEL;
 	kernel.top = end - MIB;
 	kernel.initrd = take_top(&kernel, initrd->size, kernel.header.initrd_addr_max + 1ULL);
-	setup = (uint64_t)(kernel.code - file->data);
 	if (!kernel.initrd || setup > SETUP_MAX || file->cmdline.length >= SETUP_CMDLINE_BYTES)
 		return error_set(error, "kernel: with its initrd it does not fit into memory");
 	part[LINUX_CODE] =
