@@ -35,6 +35,8 @@
 #define PORT61_REFRESH	   0x10
 #define PORT61_OUT2	   0x20
 /* Refresh requests come every 15.09 us, whatever counter 1 is set to, as chipsets now do it. */
+/* Edges of periods shorter than this come together: the host has other things to do. */
+#define LEAST_CLOCKS   (VPIT_HZ / 50000)
 #define REFRESH_CLOCKS 18
 
 static uint64_t clock_at(const struct vpit *v, uint64_t now)
@@ -361,8 +363,12 @@ static bool line_level(const struct vpit_counter *c, uint64_t clock)
 
 static void schedule(struct vpit *v, uint64_t clock)
 {
-	drive(v, line_level(&v->counter[0], clock));
-	v->next_clock = next_edge(&v->counter[0], clock);
+	const struct vpit_counter *c = &v->counter[0];
+
+	drive(v, line_level(c, clock));
+	v->next_clock = next_edge(c, clock);
+	if (periodic(c->mode) && c->count < 2 * LEAST_CLOCKS)
+		v->next_clock = MAX(v->next_clock, clock + LEAST_CLOCKS);
 	v->next = v->next_clock == NEVER ? NEVER : rate_ticks(v->next_clock, v->hz, VPIT_HZ);
 }
 
