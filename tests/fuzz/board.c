@@ -524,12 +524,130 @@ static void outside(struct board *b)
 	}
 }
 
+/* --- Steps that by single accesses are found too rarely --- */
+
+static bool has_port(const struct board *b, uint16_t port)
+{
+	for (unsigned i = 0; i < b->focus->count; i++)
+		if (port >= b->focus->ports[i].first && port <= b->focus->ports[i].last)
+			return true;
+	return false;
+}
+
+static void out(struct board *b, unsigned port, unsigned value)
+{
+	pc_port_write(&b->pc, (uint16_t)port, 1, value, b->now);
+}
+
+/* A command with its registers, or with the fourth bit of the choice a packet. */
+static void ata_command(struct board *b)
+{
+	static const uint8_t commands[] = {0x20, 0x24, 0x29, 0x30, 0x34, 0x39, 0x40, 0x42,
+					   0x70, 0x90, 0x91, 0xA1, 0x08, 0xC4, 0xC5, 0xC6,
+					   0xE7, 0xEA, 0xEC, 0xEF, 0xE0, 0xE5, 0xF8, 0x27};
+	static const uint8_t packets[] = {0x00, 0x03, 0x12, 0x1A, 0x1B, 0x1E, 0x25,
+					  0x28, 0x2B, 0x43, 0x46, 0x4A, 0x51, 0x52,
+					  0x55, 0x5A, 0xA8, 0xBD, 0xBE, 0xAD, 0xB9};
+	uint8_t choice = stream_byte(b->in), which = stream_byte(b->in);
+	unsigned base = choice & 1 ? VATA_SECONDARY : VATA_PRIMARY;
+	uint8_t packet[12] = {packets[which % sizeof(packets)]};
+
+	if (!has_port(b, (uint16_t)base))
+		return;
+	out(b, base + 6, (choice & 2 ? 0x10 : 0) | (choice & 4 ? 0x40 : 0) | (choice >> 4));
+	for (unsigned reg = 1; reg <= 5; reg++)
+		out(b, base + reg, choice & 0x80 || reg < 4 ? stream_byte(b->in) : 0);
+	out(b, base + 7, choice & 8 ? 0xA0 : commands[which % sizeof(commands)]);
+	if (!(choice & 8))
+		return;
+	for (unsigned i = 1; i < sizeof(packet); i++)
+		packet[i] = i == 1 || i == 2 || i >= 5 ? stream_byte(b->in) : 0;
+	for (unsigned i = 0; i < sizeof(packet); i += 2)
+		pc_port_write(&b->pc, (uint16_t)base, 2, packet[i] | packet[i + 1] << 8, b->now);
+}
+
+static void ioapic_entry(struct board *b)
+{
+	uint8_t reg = stream_byte(b->in);
+
+	if (!(b->focus->regions & BOARD_IOAPIC))
+		return;
+	pc_mmio_write(&b->pc, 0, VIOAPIC_BASE, 4, reg % 0x44, b->now);
+	pc_mmio_write(&b->pc, 0, VIOAPIC_BASE + 0x10, 4, stream_number(b->in, reg & 1 ? 4 : 3),
+		      b->now);
+}
+
+/* Interrupt pins of PCI devices, and of the board. */
+static void pin(struct board *b)
+{
+	uint8_t choice = stream_byte(b->in);
+	struct line line = choice & 0x40 ? pc_irq_line(&b->pc, 16 + choice % 8)
+					 : vpiix_intx(&b->pc.piix, choice % 32, choice & 3);
+
+	if (has_port(b, VPCI_ADDRESS_PORT) || (b->focus->regions & BOARD_IOAPIC))
+		line_set(&line, choice & 0x80);
+}
+
+/* A request block, and its address to the configuration device. */
+static void dma(struct board *b)
+{
+	uint8_t choice = stream_byte(b->in);
+	uint16_t at = (uint16_t)(stream_byte(b->in) * 8);
+	uint32_t control = (uint32_t)(choice & 0x1F) | (uint32_t)(choice >> 5) * 0x19 << 16;
+	uint32_t length = (uint32_t)stream_number(b->in, choice & 0x20 ? 4 : 1);
+	uint64_t address = stream_number(b->in, choice & 0x40 ? 8 : 2);
+
+	control = __builtin_bswap32(control);
+	length = __builtin_bswap32(length);
+	address = __builtin_bswap64(address);
+	ram_write(b, at, &control, sizeof(control));
+	ram_write(b, at + 4u, &length, sizeof(length));
+	ram_write(b, at + 8u, &address, sizeof(address));
+	if (!has_port(b, VFWCFG_DMA))
+		return;
+	pc_port_write(&b->pc, VFWCFG_DMA, 4, 0, b->now);
+	pc_port_write(&b->pc, VFWCFG_DMA + 4, 4, __builtin_bswap32(at), b->now);
+}
+
+/* A byte for keyboard or mouse, and the answer. */
+static void ps2(struct board *b)
+{
+	uint8_t choice = stream_byte(b->in);
+
+	if (!has_port(b, VI8042_DATA_PORT))
+		return;
+	if (choice & 1)
+		out(b, VI8042_COMMAND_PORT, 0xD4);
+	out(b, VI8042_DATA_PORT, choice & 2 ? 0xEC + choice / 4 % 20 : stream_byte(b->in));
+	for (unsigned i = choice >> 6; i--;) {
+		b->now += b->config.hz / 500;
+		pc_advance(&b->pc, b->now);
+		pc_port_read(&b->pc, VI8042_DATA_PORT, 1, b->now);
+	}
+}
+
 void board_run(const struct board_focus *focus, const uint8_t *data, size_t size)
 {
 	static void (*const steps[])(struct board * b) = {
-		port_write,  port_write_wide, port_read, port_block,  mmio_write,      mmio_read,
-		wait,	     advance,	      collect,	 acknowledge, advance_to_next, lapic_msr,
-		lapic_other, outside,
+		port_write,
+		port_write_wide,
+		port_read,
+		port_block,
+		mmio_write,
+		mmio_read,
+		wait,
+		advance,
+		collect,
+		acknowledge,
+		advance_to_next,
+		lapic_msr,
+		lapic_other,
+		outside,
+		ata_command,
+		ioapic_entry,
+		pin,
+		dma,
+		ps2,
 	};
 	struct stream in = stream_from(data, size);
 	uint64_t had;

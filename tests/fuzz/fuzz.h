@@ -32,6 +32,7 @@
 	X(mux)          \
 	X(options)      \
 	X(pci)          \
+	X(postmortem)   \
 	X(regex)        \
 	X(screen)       \
 	X(symbols)      \

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "tests/fuzz/stream.h"
 #include "vm/image.h"
+#include "vm/load_linux.h"
 
 #define RAM	  (4 * MIB)
 #define RSDP	  0xE0000
@@ -28,6 +30,7 @@ static void make_memory(struct guest_memory *memory, uint8_t *ram, uint8_t kind)
 
 static void make_config(struct vm_config *config, const uint8_t *head, const uint8_t *file)
 {
+	static const char data[] = "setup-data=9";
 	static char words[70000];
 
 	memset(words, 'w', sizeof(words));
@@ -36,12 +39,33 @@ static void make_config(struct vm_config *config, const uint8_t *head, const uin
 	config->modules = head[2] & 3;
 	for (unsigned i = 0; i < config->modules; i++)
 		config->module[i] = (struct config_file){file, FILE_SIZE, {words, i * 20}};
+	if (head[2] & 8)
+		for (unsigned i = 0; i < config->modules; i++)
+			config->module[i].cmdline = (struct text){data, sizeof(data) - 1};
 	if (head[2] & 4)
 		config->initrd = (struct config_file){file, FILE_SIZE, {0}};
 	if (config->boot >= CONFIG_BOOT_FLAT16) {
 		config->load = (uint64_t)(head[3] & 0x3F) * 0x7C00;
 		config->entry = (uint64_t)(head[3] >> 6) * 0x10000;
 	}
+}
+
+/* The same for a firmware's boot: each part is the file's, and has its place below the end. */
+static void split(const struct vm_config *config, const struct guest_memory *memory)
+{
+	const uint8_t *data = config->kernel.data;
+	struct linux_part part[LINUX_PARTS];
+	struct error error = {""};
+
+	if (!linux_split(config, memory, part, &error)) {
+		FUZZ_REQUIRE(error.text[0]);
+		return;
+	}
+	FUZZ_REQUIRE(part[LINUX_SETUP].data == data);
+	FUZZ_REQUIRE(part[LINUX_CODE].data == data + part[LINUX_SETUP].size);
+	FUZZ_REQUIRE(part[LINUX_CODE].size <= config->kernel.size - part[LINUX_SETUP].size);
+	FUZZ_REQUIRE(part[LINUX_INITRD].gpa + part[LINUX_INITRD].size < MAX(RAM, 3 * MIB));
+	FUZZ_REQUIRE(part[LINUX_INITRD].gpa >= part[LINUX_CODE].gpa + part[LINUX_CODE].size);
 }
 
 void fuzz_image(const uint8_t *data, size_t size)
@@ -66,7 +90,9 @@ void fuzz_image(const uint8_t *data, size_t size)
 	exact = malloc(config.kernel.size);
 	memcpy(exact, data + FUZZ_IMAGE_HEAD, config.kernel.size);
 	config.kernel.data = exact;
-	if (!image_load(&config, &memory, RSDP, &start, &error) && !error.text[0])
-		abort(); /* a refusal has its words */
+	error.text[0] = '\0';
+	if (!image_load(&config, &memory, RSDP, &start, &error))
+		FUZZ_REQUIRE(error.text[0]); /* a refusal has its words */
+	split(&config, &memory);
 	free(exact);
 }
