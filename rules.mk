@@ -308,7 +308,7 @@ $(B)/debian/vmlinux%: $(B)/debian/vmlinuz% guests/linux/vmlinux
 	$(call say,VMLINUX,$@)
 	$(Q)guests/linux/vmlinux $< $@
 
-DEBIAN_FILES := $(B)/guests/linux/disk.cpio $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock \
+DEBIAN_FILES := $(B)/guests/linux/modules.cpio $(addprefix $(B)/debian/,vmlinuz vmlinuz-stock vmlinux-stock \
 	vmlinuz-6.12 vmlinux-6.12 memtest86+x64.bin memtest86+ia32.bin xen \
 	u-boot.rom ipxe.iso)
 
@@ -323,19 +323,19 @@ $(B)/guests/linux/initrd.cpio: guests/linux/mkinitramfs guests/linux/init \
 	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
 		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks
 
-# The stock kernel has its drivers for disks as modules; this one comes with them.
-DISK_MODULES := scsi_common scsi_mod libata ata_piix crct10dif_common crc-t10dif crc64 \
-	crc64-rocksoft t10-pi sd_mod cdrom sr_mod
+# The stock kernel has its drivers for disks and mice as modules; this one comes with them.
+MODULES := scsi_common scsi_mod libata ata_piix crct10dif_common crc-t10dif crc64 \
+	crc64-rocksoft t10-pi sd_mod cdrom sr_mod psmouse
 
-$(B)/debian/disk/vmlinuz:
-	$(Q)guests/linux/fetch linux-image-amd64 $@ $(DISK_MODULES)
+$(B)/debian/modules/vmlinuz:
+	$(Q)guests/linux/fetch linux-image-amd64 $@ $(MODULES)
 
-$(B)/guests/linux/disk.cpio: guests/linux/mkinitramfs guests/linux/init tools/soclelib/cpio.py \
-		$(B)/guests/linux/ticks $(B)/debian/disk/vmlinuz
+$(B)/guests/linux/modules.cpio: guests/linux/mkinitramfs guests/linux/init tools/soclelib/cpio.py \
+		$(B)/guests/linux/ticks $(B)/debian/modules/vmlinuz
 	$(call say,CPIO,$@)
 	$(Q)guests/linux/mkinitramfs -o $@ --init guests/linux/init \
 		busybox=$$(command -v busybox) ticks=$(B)/guests/linux/ticks \
-		$(foreach m,$(DISK_MODULES),$m.ko=$(B)/debian/disk/$m.ko)
+		$(foreach m,$(MODULES),$m.ko=$(B)/debian/modules/$m.ko)
 
 ## The ISO
 
