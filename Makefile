@@ -55,8 +55,8 @@ check:
 
 # For minutes, on request; `make test` replays the corpus.
 fuzz:
-	@tools/deps build check
-	@+$(BUILD) T='$(T)' SECONDS=$(or $(SECONDS),60) fuzz
+	@tools/deps build test check
+	@+$(BUILD) T='$(or $(T),all)' SECONDS=$(or $(SECONDS),60) fuzz
 
 # Lines of devices/, ept/ and the parsers that the fuzzers' corpora reach; LINES=1 names the others.
 coverage:

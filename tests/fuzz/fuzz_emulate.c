@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulator and the walker over a guest's memory and state of any kind. The emulator runs twice
- * from the same state, once with what it keeps of code pages and once without, and must do the
- * same; the walker is compared with the one that the monitor has.
+ * The emulator over a guest's memory and state of any kind. It runs twice from the same state, once
+ * with what it keeps of code pages and once without, and must do the same.
  */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "lib/bits.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/stream.h"
 #include "vm/emulate.h"
-#include "vm/inspect.h"
 
 #define RAM_SIZE  0x8000 /* at 0, and as much at 4 GiB */
 #define PML4	  0x1000
@@ -242,83 +239,4 @@ void fuzz_emulate(const uint8_t *data, size_t size)
 		}
 	}
 	FUZZ_REQUIRE(memcmp(a->ram, b->ram, sizeof(a->ram)) == 0);
-}
-
-/* --- The walker --- */
-
-static enum monitor_memory read_ram(void *ctx, unsigned vm, uint64_t gpa, void *to, size_t length)
-{
-	(void)vm;
-	return inspect_memory(&((struct guest *)ctx)->memory, gpa, to, length);
-}
-
-static void compare(struct guest *g, const struct walk_state *state, uint64_t linear, uint64_t gpa)
-{
-	const struct inspect_reader reader = {read_ram, g, 0};
-	struct monitor_regs regs = {.cr0 = state->cr0,
-				    .cr3 = state->cr3,
-				    .cr4 = state->cr4,
-				    .efer = state->efer,
-				    .physical_bits = state->physical_bits};
-	static char text[INSPECT_PART_MAX];
-	struct outbuf out;
-	uint64_t seen = ~gpa;
-
-	memcpy(regs.pdpte, state->pdpte, sizeof(regs.pdpte));
-	outbuf_init(&out, text, sizeof(text));
-	if (inspect_walk(&regs, &reader, linear, false, &out, &seen))
-		FUZZ_REQUIRE(seen == gpa);
-	else /* to a CPU what is not there is all ones */
-		FUZZ_REQUIRE(memmem(text, out.length, "no RAM there", 12) != NULL);
-}
-
-/* An entry's accessed and dirty bits may change, on success or not; nothing else. */
-static void check_memory(const struct guest *before, const struct guest *after)
-{
-	const uint32_t *old = (const uint32_t *)(const void *)before->ram;
-	const uint32_t *new = (const uint32_t *)(const void *)after->ram;
-
-	for (unsigned i = 0; i < sizeof(before->ram) / sizeof(*old); i++)
-		FUZZ_REQUIRE(((old[i] ^ new[i]) & ~0x60u) == 0 && !(old[i] & ~new[i]));
-}
-
-void fuzz_walk(const uint8_t *data, size_t size)
-{
-	struct stream in = stream_from(data, size);
-	struct guest *g = &guests[0];
-	uint8_t head = stream_byte(&in);
-	unsigned access = stream_byte(&in) & (WALK_WRITE | WALK_USER | WALK_FETCH);
-	struct walk_record record = {0};
-	struct walk_state state;
-	uint64_t linear = stream_number(&in, 8), gpa = 0, again = 0;
-	uint32_t code = 0, second = 0;
-
-	if (access & WALK_FETCH)
-		access &= ~(unsigned)WALK_WRITE;
-	make(g, &in);
-	state = (struct walk_state){.cr0 = g->field[EMULATE_CR0],
-				    .cr3 = g->field[EMULATE_CR3],
-				    .cr4 = g->field[EMULATE_CR4],
-				    .efer = g->field[EMULATE_EFER],
-				    .ac = head & 1,
-				    .physical_bits = (uint8_t)(32 + head / 2 % 21)};
-	memcpy(state.pdpte, &g->field[EMULATE_PDPTE], sizeof(state.pdpte));
-	if (state.efer & EFER_LMA) /* canonical */
-		linear = (uint64_t)((int64_t)(linear << 16) >> 16);
-	guests[1] = *g;
-	if (!walk_recorded(&state, &g->memory, linear, access, &gpa, &code, &record)) {
-		FUZZ_REQUIRE((code & ~(uint32_t)(PF_PRESENT | WALK_WRITE | WALK_USER | WALK_FETCH |
-						 PF_RESERVED)) == 0);
-		FUZZ_REQUIRE((code & WALK_WRITE) == (access & WALK_WRITE));
-		FUZZ_REQUIRE((code & WALK_USER) == (access & WALK_USER));
-		FUZZ_REQUIRE(!(code & PF_RESERVED) || (code & PF_PRESENT));
-		FUZZ_REQUIRE(!walk(&state, &g->memory, linear, access, &again, &second) &&
-			     code == second);
-		check_memory(&guests[1], g);
-		return;
-	}
-	check_memory(&guests[1], g);
-	FUZZ_REQUIRE(walk(&state, &g->memory, linear, access, &again, &second) && again == gpa);
-	FUZZ_REQUIRE(!record.count || walk_unchanged(&record));
-	compare(g, &state, linear, gpa);
 }
