@@ -168,7 +168,8 @@ static void write_register(struct stream *in)
 	unsigned reg = stream_byte(in) % 0x40u * 16;
 	uint32_t value = (uint32_t)stream_number(in, 4);
 
-	if (reg == VLAPIC_EOI)
+	/* In x2APIC mode, and where it is off, there is no page to be written. */
+	if (reg == VLAPIC_EOI || !vlapic_claims(&plain.lapic, VLAPIC_BASE_DEFAULT))
 		return;
 	vlapic_write(&plain.lapic, reg, 4, value, now);
 	switch (reg) {
