@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long unit fuzz coverage check deps clean distclean help FORCE
+.PHONY: all iso run test test-long test-matrix unit fuzz coverage check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -48,6 +48,12 @@ test-long:
 	@tools/deps build run test
 	@+$(BUILD) test-files
 	@tests/run --long $(if $(T),'$(T)')
+
+# VT-x as each generation of CPUs has it; T='haswell|tigerlake' for some of them.
+test-matrix:
+	@tools/deps build run test
+	@+$(BUILD) test-files
+	@tests/run --matrix $(if $(T),'$(T)')
 
 check:
 	@tools/deps build test check
@@ -85,6 +91,7 @@ help:
 	@echo '                    RUN_ARGS for more options of tools/run'
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
 	@echo 'make test-long      the boot tests that take longer'
+	@echo 'make test-matrix    guests on every model of CPU, with one core and two'
 	@echo 'make unit           unit tests only'
 	@echo 'make fuzz           T=NAME|all SECONDS=60: libFuzzer (docs/testing.md; needs clang)'
 	@echo 'make coverage       lines that the corpora of the fuzzers reach'

@@ -22,6 +22,7 @@
 #define MSR_TSC_AUX	0xc0000103
 #define MSR_SYSENTER_CS 0x174
 #define MSR_PAT		0x277
+#define ECX_XSAVE	(1u << 26)
 #define MSR_DEBUGCTL	0x1d9
 #define PAT_AT_RESET	0x0007040600070406ULL
 #define FCW_AT_RESET	0x37f
@@ -36,13 +37,16 @@ struct registers {
 };
 
 static uint8_t image[4096] __attribute__((aligned(64)));
-static bool has_avx, has_rdtscp;
+static bool has_xsave, has_avx, has_rdtscp;
 
 static void save(struct registers *r)
 {
 	for (unsigned i = 0; i < sizeof(image); i++)
 		image[i] = 0;
-	__asm__ volatile("xsave64 %0" : "+m"(image) : "a"(-1), "d"(-1) : "memory");
+	if (has_xsave)
+		__asm__ volatile("xsave64 %0" : "+m"(image) : "a"(-1), "d"(-1) : "memory");
+	else
+		__asm__ volatile("fxsave64 %0" : "+m"(image) : : "memory");
 	for (unsigned i = 0; i < 16; i++)
 		for (unsigned j = 0; j < 16; j++) {
 			r->ymm[i][j] = image[160 + 16 * i + j];
@@ -74,6 +78,10 @@ static void fill(void)
 	*(uint16_t *)(image + 2) = 0; /* status: TOP = 0 */
 	image[4] = 0xff;	      /* all eight in use */
 	*(uint32_t *)(image + 24) = 0x1fa0;
+	if (!has_xsave) {
+		__asm__ volatile("fxrstor64 %0" : : "m"(image) : "memory");
+		return;
+	}
 	*(uint64_t *)(image + 512) = xgetbv(0) & 7;
 	__asm__ volatile("xrstor64 %0" : : "m"(image), "a"(7), "d"(0) : "memory");
 }
@@ -193,15 +201,19 @@ static void dirty(void)
 
 unsigned main(uintptr_t info)
 {
-	uint64_t xcr0 = cpuid(0xd, 0).eax;
+	uint64_t xcr0 = 0;
 
 	(void)info;
 	trap_init();
-	has_avx = xcr0 & 4;
+	has_xsave = cpuid(1, 0).ecx & ECX_XSAVE;
 	has_rdtscp = cpuid(0x80000001, 0).edx >> 27 & 1;
-	write_cr4(read_cr4() | CR4_OSXSAVE);
-	guest_check_equal(xgetbv(0), 1, "XCR0 starts as 1");
-	xsetbv(0, xcr0);
+	if (has_xsave) {
+		xcr0 = cpuid(0xd, 0).eax;
+		write_cr4(read_cr4() | CR4_OSXSAVE);
+		guest_check_equal(xgetbv(0), 1, "XCR0 starts as 1");
+		xsetbv(0, xcr0);
+	}
+	has_avx = xcr0 & 4;
 	check_clean();
 	test_avx512(xcr0);
 	test_exits();

@@ -27,7 +27,7 @@ KEYS = {
     "firmware": "bios", "boot-as": "cd",
     "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "range": None,
     "near": None, "type": None,
-    "until": None, "on-request": None, "long": None,
+    "until": None, "on-request": None, "long": None, "matrix": None,
     "screen-when": None, "screen": None,
 }
 REPEATABLE = ("vm", "raw", "file", "needs", "verdict", "expect", "never", "limit", "range", "near",
@@ -58,7 +58,7 @@ class _Reader(ini.Reader):
             raise self.bad("want LEAST MOST REGEX")
         if self.key == "until" and not re.match(r"[1-9]\d* .", value):
             raise self.bad("want SECONDS REGEX")
-        if self.key == "long" and value != "yes":
+        if self.key in ("long", "matrix") and value != "yes":
             raise self.bad("want yes")
         if self.key == "on" and not set(value.split()) <= set(PLATFORMS):
             raise self.bad(f"want some of {' '.join(PLATFORMS)}")
@@ -260,12 +260,15 @@ def _verdict(line):
     return rf"^socle: verdict {re.escape(name)} {rest}"
 
 
-def find(build):
-    found = []
+def sections():
+    """(name, keys) of each declared test."""
     for path in sorted(Path("tests/boot").glob("*.ini")):
         reader = _Reader(path)
         for name, (_, section) in reader.sections().items():
-            keys = reader.values(name, section, KEYS, REPEATABLE)
-            for platform in keys.get("on", ["bochs"])[0].split():
-                found.append(Boot(name, keys, platform, build))
-    return found
+            yield name, reader.values(name, section, KEYS, REPEATABLE)
+
+
+def find(build):
+    return [Boot(name, keys, platform, build)
+            for name, keys in sections() if "matrix" not in keys
+            for platform in keys.get("on", ["bochs"])[0].split()]
