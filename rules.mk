@@ -65,9 +65,18 @@ FAST_C := $(filter-out vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx
 	vmx/virtual_apic.c vmx/msr.c \
 	vm/memory.c vm/vcpu.c devices/bus.c \
 	arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c
-FAST_C := $(wildcard $(FAST_C))
+FAST_C := $(wildcard $(FAST_C) vm/sched.c)
 
-$(call keep,target,$(CC_ID) $(CFLAGS) $(FAST_C))
+# The words, if this compiler knows them: they are GCC's.
+known = $(shell echo | $(CC) -Werror $1 -E - >/dev/null 2>&1 && echo '$1')
+# Padding between blocks and tables costs a twentieth of the image, and no CPU needs it here.
+UNALIGNED := $(call known,-falign-loops=1 -falign-jumps=1 -malign-data=abi -mpreferred-stack-boundary=3)
+# At -Oz GCC still inlines, clones, hoists and threads where that makes code larger: 3 KB in all.
+SMALL := -Oz -falign-functions=1 -fno-jump-tables $(call known,-fno-inline-functions-called-once \
+	-fno-ipa-sra -fno-move-loop-invariants -fno-shrink-wrap -fno-if-conversion -fno-thread-jumps \
+	-fno-tree-dominator-opts)
+
+$(call keep,target,$(CC_ID) $(CFLAGS) $(SMALL) $(UNALIGNED) $(FAST_C))
 $(call keep,host,$(CC_ID) $(HOSTCFLAGS))
 $(call keep,guest,$(CC_ID) $(GUEST_CFLAGS))
 $(call keep,asm,$(NASM) $(ASFLAGS))
@@ -81,15 +90,10 @@ all: $(B)/socle.elf $(B)/socle.symbols
 ## The hypervisor
 
 $(FAST_C:%.c=$(B)/target/%.o): OPTIMIZE := -O2
-# Padding between blocks and tables costs a twentieth of the image, and no CPU needs it here. GCC's
-# words.
-UNALIGNED := $(shell echo | $(CC) -Werror -falign-loops=1 -falign-jumps=1 -malign-data=abi -mpreferred-stack-boundary=3 -E - >/dev/null 2>&1 && \
-	echo -falign-loops=1 -falign-jumps=1 -malign-data=abi -mpreferred-stack-boundary=3)
-
 $(B)/target/%.o: %.c $(B)/flags/target | $(GEN)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(or $(OPTIMIZE),-Oz -falign-functions=1 -fno-jump-tables) $(UNALIGNED) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(or $(OPTIMIZE),$(SMALL)) $(UNALIGNED) -MMD -MP -c $< -o $@
 
 $(B)/target/%.asm.o: %.asm $(B)/flags/asm | $(GEN)
 	$(call say,NASM,$<)
