@@ -63,9 +63,9 @@ $(shell mkdir -p $(B)/flags)
 # What exits run through is compiled for speed, all else for a small image.
 FAST_C := $(filter-out vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/switch.c \
 	vmx/virtual_apic.c vmx/msr.c \
-	vm/memory.c vm/vcpu.c devices/bus.c \
+	vm/memory.c vm/sched.c vm/vcpu.c devices/bus.c \
 	arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c
-FAST_C := $(wildcard $(FAST_C) vm/sched.c)
+FAST_C := $(wildcard $(FAST_C))
 
 # The words, if this compiler knows them: they are GCC's.
 known = $(shell echo | $(CC) -Werror $1 -E - >/dev/null 2>&1 && echo '$1')

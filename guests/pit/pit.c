@@ -123,7 +123,7 @@ static void test_status(void)
 	latched = inb(COUNTER(2));
 	value = count(2);
 	guest_check_equal(latched, STATUS_OUT | WORD(0, 2), "read-back gives the status first");
-	/* The count goes into the counter with the first clock pulse, and down from the second on. */
+	/* Loaded by the first clock pulse, it goes down from the second on. */
 	guest_check(value > COUNT_10MS - 2000 && value <= COUNT_10MS - (COUNT_1MS - 1),
 		    "and the latched count next");
 }
