@@ -18,6 +18,7 @@
 #include "vmx/caps.h"
 #include "vmx/console.h"
 #include "vmx/core.h"
+#include "vmx/defenses.h"
 #include "vmx/govern.h"
 #include "vmx/life.h"
 #include "vmx/vmcs.h"
@@ -70,6 +71,7 @@ static void start_vmx(void)
 	if (!vmx_caps_init(options.without, &error))
 		fail(&error);
 	vmx_caps_report();
+	defenses_init(options.mitigations);
 	region = alloc_pages(PAGE_SIZE);
 	if (!region || !vmx_vcpu_init_shared(host->frames)) {
 		error_set(&error, "no memory for VMXON: the machine has too little");

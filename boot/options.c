@@ -9,18 +9,25 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 
+/* Which of the words it is; false: none. Words may be NULL. */
+static bool find_word(const char *const *words, unsigned count, const char *value, unsigned *index)
+{
+	for (*index = 0; *index < count; ++*index)
+		if (words[*index] && strcmp(value, words[*index]) == 0)
+			return true;
+	return false;
+}
+
 static bool parse_at_end(struct options *options, const char *value)
 {
 	static const char *const words[] = {
 		[AT_END_WAIT] = "wait", [AT_END_POWEROFF] = "poweroff", [AT_END_REBOOT] = "reboot"};
+	unsigned index;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
-		if (strcmp(value, words[i]) == 0) {
-			options->at_end = (enum at_end)i;
-			return true;
-		}
-	}
-	return false;
+	if (!find_word(words, ARRAY_SIZE(words), value, &index))
+		return false;
+	options->at_end = (enum at_end)index;
+	return true;
 }
 
 static bool parse_cores(struct options *options, const char *value)
@@ -30,6 +37,18 @@ static bool parse_cores(struct options *options, const char *value)
 	if (!text_number(text_from(value, strlen(value)), CORES_MAX, &cores) || !cores)
 		return false;
 	options->cores = (unsigned)cores;
+	return true;
+}
+
+static bool parse_mitigations(struct options *options, const char *value)
+{
+	static const char *const words[] = {
+		[MITIGATIONS_AUTO] = "auto", [MITIGATIONS_OFF] = "off", [MITIGATIONS_ON] = "on"};
+	unsigned index;
+
+	if (!find_word(words, ARRAY_SIZE(words), value, &index))
+		return false;
+	options->mitigations = (enum mitigations)index;
 	return true;
 }
 
@@ -61,14 +80,12 @@ static bool parse_fault(struct options *options, const char *value)
 					    [FAULT_MTRR] = "mtrr",
 					    [FAULT_TSC] = "tsc",
 					    [FAULT_CALLS] = "calls"};
+	unsigned index;
 
-	for (unsigned i = FAULT_HANG; i < ARRAY_SIZE(words); i++) {
-		if (strcmp(value, words[i]) == 0) {
-			options->fault = (enum fault)i;
-			return true;
-		}
-	}
-	return false;
+	if (!find_word(words, ARRAY_SIZE(words), value, &index))
+		return false;
+	options->fault = (enum fault)index;
+	return true;
 }
 
 static bool parse_option(struct options *options, const char *key, const char *value,
@@ -97,6 +114,10 @@ static bool parse_option(struct options *options, const char *key, const char *v
 		return parse_cores(options, value) ||
 		       error_set(error, "boot option cores=%s: want a number from 1 to %u", value,
 				 CORES_MAX);
+	if (strcmp(key, "mitigations") == 0)
+		return parse_mitigations(options, value) ||
+		       error_set(error, "boot option mitigations=%s: auto, off or on is right",
+				 value);
 	if (strcmp(key, "fault") == 0)
 		return parse_fault(options, value) ||
 		       error_set(error,
@@ -105,7 +126,8 @@ static bool parse_option(struct options *options, const char *key, const char *v
 				 value);
 	return error_set(
 		error,
-		"boot option %s: unknown; known are at-end=, cores=, fault=, log=, repeat=, vms= "
+		"boot option %s: unknown; known are at-end=, cores=, fault=, log=, mitigations=, "
+		"repeat=, vms= "
 		"and without=",
 		key);
 }

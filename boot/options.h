@@ -7,6 +7,7 @@
 
 #include "lib/error.h"
 #include "lib/log.h"
+#include "vmx/speculation.h"
 
 #define CORES_MAX 32 /* the most that Socle uses */
 
@@ -30,7 +31,8 @@ struct options {
 	enum log_level log;
 	bool in_turn;	 /* the VMs run one after another */
 	unsigned repeat; /* each VM that passes starts again until it has run so often; 0: once */
-	unsigned cores;	 /* use so many at most; 0: all */
+	enum mitigations mitigations;
+	unsigned cores; /* use so many at most; 0: all */
 	enum fault fault;
 	char without[160]; /* CPU features to do without: see vmx_caps_init */
 };

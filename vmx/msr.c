@@ -6,9 +6,11 @@
 #include "arch/x86_64/traps.h"
 #include "lib/string.h"
 #include "vmx/caps.h"
+#include "vmx/defenses.h"
 #include "vmx/virtual_apic.h"
 #include "vmx/vmcs.h"
 
+#define SPEC_CTRL_IBRS	   BIT(0)
 #define PRED_CMD_IBPB	   BIT(0)
 #define DEBUGCTL_ALLOWED   BITS(1, 0) /* LBR, BTF */
 #define MISC_FAST_STRINGS  BIT(0)
@@ -243,6 +245,23 @@ static bool read_arch_caps(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 	return true;
 }
 
+/* With DEFENSE_IBRS_ALWAYS; else the guest has the register itself. */
+static bool read_spec_ctrl(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
+{
+	(void)msr;
+	*value = v->state.msrs.spec_ctrl_shown;
+	return true;
+}
+
+/* The CPU knows which bits it has. */
+static bool write_spec_ctrl(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
+{
+	if (!wrmsr_safe(msr, value | SPEC_CTRL_IBRS))
+		return false;
+	v->state.msrs.spec_ctrl_shown = value;
+	return true;
+}
+
 /* Reads and writes that are NULL raise #GP. */
 static const struct msr_rule {
 	uint32_t first, last;
@@ -276,7 +295,8 @@ static const struct msr_rule {
 	 */
 	{MSR_SYSENTER_CS, MSR_SYSENTER_EIP, true, NULL, NULL},
 	{MSR_PAT, MSR_PAT, true, NULL, NULL},
-	{MSR_SPEC_CTRL, MSR_PRED_CMD, true, NULL, NULL},
+	{MSR_SPEC_CTRL, MSR_SPEC_CTRL, true, read_spec_ctrl, write_spec_ctrl},
+	{MSR_PRED_CMD, MSR_PRED_CMD, true, NULL, NULL},
 	{MSR_EFER, MSR_FMASK, true, NULL, NULL},
 	{MSR_FS_BASE, MSR_KERNEL_GS_BASE, true, NULL, NULL},
 	{MSR_TSC_AUX, MSR_TSC_AUX, true, NULL, NULL},
@@ -326,7 +346,8 @@ static void fill_bitmap(uint8_t *bitmap)
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
 		for (uint32_t msr = rules[i].first; rules[i].pass && msr <= rules[i].last; msr++)
-			if (msr != MSR_TSC_AUX || vmx_has(CONTROL_PROC2, PROC2_RDTSCP))
+			if ((msr != MSR_TSC_AUX || vmx_has(CONTROL_PROC2, PROC2_RDTSCP)) &&
+			    (msr != MSR_SPEC_CTRL || !(defenses() & DEFENSE_IBRS_ALWAYS)))
 				bitmap_pass(bitmap, msr, PASS_READ | PASS_WRITE);
 	/* RDMSR of the TSC sees the offset without an exit; WRMSR must move it. */
 	bitmap_pass(bitmap, MSR_TSC, PASS_READ);
@@ -373,6 +394,8 @@ void msr_reset(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 
+	if (defenses() & DEFENSE_IBRS_ALWAYS)
+		v->state.msrs.spec_ctrl = SPEC_CTRL_IBRS;
 	vcpu->misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS;
 	vcpu->mtrr_def_type = MTRR_ENABLE | MTRR_FIXED_ENABLE | MEMORY_WB;
 	for (unsigned i = 0; i < ARRAY_SIZE(vcpu->mtrr_fixed); i++)
@@ -389,7 +412,7 @@ void msr_reset(struct vmx_vcpu *v)
  * vCPUs goes through all of them; those that not every CPU has are the last.
  */
 static struct {
-	bool tsc_aux, spec_ctrl, pred_cmd; /* this CPU has them */
+	bool tsc_aux, spec_ctrl; /* this CPU has them */
 } has;
 
 bool msr_init(struct frames *frames)
@@ -397,8 +420,8 @@ bool msr_init(struct frames *frames)
 	uint64_t value;
 
 	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
-	has.spec_ctrl = rdmsr_safe(MSR_SPEC_CTRL, &value);
-	has.pred_cmd = wrmsr_safe(MSR_PRED_CMD, PRED_CMD_IBPB);
+	/* With DEFENSE_IBRS each exit and entry switches it. */
+	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && rdmsr_safe(MSR_SPEC_CTRL, &value);
 	return make_bitmaps(frames);
 }
 
@@ -434,6 +457,6 @@ void msr_load(const struct vmx_vcpu *v)
 
 void msr_forget_branches(void)
 {
-	if (has.pred_cmd)
+	if (defenses() & DEFENSE_IBPB)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }

@@ -13,5 +13,6 @@ void offsets(void)
 	OFFSET(VCPU_GPR_END, offsetof(struct vmx_vcpu, vcpu.gpr) + sizeof(uint64_t) * GPR_COUNT);
 	OFFSET(VCPU_HOST_RSP, offsetof(struct vmx_vcpu, host_rsp));
 	OFFSET(VCPU_LAUNCHED, offsetof(struct vmx_vcpu, launched));
+	OFFSET(VCPU_SPEC_CTRL, offsetof(struct vmx_vcpu, state.msrs.spec_ctrl));
 	_Static_assert(offsetof(struct vmx_vcpu, vcpu.gpr) == 0, "entry.asm pops from the start");
 }

@@ -14,6 +14,7 @@
 #include "vm/image_start.h"
 #include "vm/audit.h"
 #include "vmx/caps.h"
+#include "vmx/defenses.h"
 #include "vmx/cr.h"
 #include "vmx/msr.h"
 #include "vmx/switch.h"
@@ -28,7 +29,7 @@
 #define PAUSE_GAP    128
 #define PAUSE_WINDOW 8192
 
-extern const uint8_t vmx_exit[];
+extern const uint8_t vmx_exit[], vmx_exit_guarded[];
 
 /* The same for every vCPU, two pages: all ports exit. */
 static uint64_t io_bitmap;
@@ -152,7 +153,8 @@ static void write_host(const struct vmx_vcpu *v)
 	vmcs_write(HOST_FS_BASE, 0);
 	vmcs_write(HOST_IDTR_BASE, traps_idt_base());
 	vmcs_write(HOST_RSP, (uint64_t)(v->vcpu.gpr + GPR_COUNT));
-	vmcs_write(HOST_RIP, (uint64_t)vmx_exit);
+	vmcs_write(HOST_RIP,
+		   (uint64_t)(defenses() & DEFENSES_EACH_EXIT ? vmx_exit_guarded : vmx_exit));
 }
 
 void vmx_vcpu_write_core(struct vmx_vcpu *v)

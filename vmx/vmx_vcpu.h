@@ -29,6 +29,7 @@ struct vmx_event {
 /* MSRs that the guest has in the CPU and that entry and exit do not switch. */
 struct vmx_msrs {
 	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, spec_ctrl;
+	uint64_t spec_ctrl_shown; /* as the guest wrote it, where the CPU has more set */
 };
 
 /* What entry and exit leave in the CPU's registers; switched when the core takes another vCPU. */
