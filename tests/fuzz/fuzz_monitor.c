@@ -262,7 +262,9 @@ static void begin(void)
 	out[0] = '\0';
 	borrowed = false;
 	log_set_queued(true);
-	log_warn("a line of the \"log\"");
+	/* Once: the log is the process's, and the answer with it would grow from run to run. */
+	if (!log_end())
+		log_warn("a line of the \"log\"");
 	while (log_take(line, &lost))
 		;
 	monitor_init(&monitor, &ops, NULL);
