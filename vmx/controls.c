@@ -3,6 +3,7 @@
 #include "vmx/controls.h"
 
 #include "lib/string.h"
+#include "lib/words.h"
 
 const struct control_request control_requests[CONTROLS] = {
 	[CONTROL_PIN] = {.required = PIN_EXTERNAL_INTERRUPT | PIN_NMI | PIN_VIRTUAL_NMI,
@@ -55,70 +56,78 @@ uint64_t feature_control_enabled(uint64_t value, bool smx)
 	return value | FEATURE_LOCK | FEATURE_VMX | (smx ? FEATURE_VMX_IN_SMX : 0);
 }
 
-static const struct {
-	enum control_word word;
-	uint32_t bit;
-	const char *name;
-	const char *option; /* for `without=`; NULL: cannot be done without */
-} names[] = {
-	{CONTROL_PIN, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting", NULL},
-	{CONTROL_PIN, PIN_NMI, "NMI exiting", NULL},
-	{CONTROL_PIN, PIN_VIRTUAL_NMI, "virtual NMIs", NULL},
-	{CONTROL_PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer", "preemption-timer"},
-	{CONTROL_PIN, PIN_POSTED_INTERRUPTS, "process posted interrupts", NULL},
-	{CONTROL_PROC, PROC_INTERRUPT_WINDOW, "interrupt-window exiting", NULL},
-	{CONTROL_PROC, PROC_TSC_OFFSET, "use TSC offsetting", NULL},
-	{CONTROL_PROC, PROC_HLT, "HLT exiting", NULL},
-	{CONTROL_PROC, PROC_MWAIT, "MWAIT exiting", NULL},
-	{CONTROL_PROC, PROC_RDPMC, "RDPMC exiting", NULL},
-	{CONTROL_PROC, PROC_TPR_SHADOW, "use TPR shadow", "tpr-shadow"},
-	{CONTROL_PROC, PROC_NMI_WINDOW, "NMI-window exiting", NULL},
-	{CONTROL_PROC, PROC_IO_BITMAPS, "use I/O bitmaps", NULL},
-	{CONTROL_PROC, PROC_MSR_BITMAPS, "use MSR bitmaps", NULL},
-	{CONTROL_PROC, PROC_MONITOR, "MONITOR exiting", NULL},
-	{CONTROL_PROC, (uint32_t)PROC_SECONDARY, "activate secondary controls", NULL},
-	{CONTROL_PROC2, PROC2_APIC_ACCESSES, "virtualize APIC accesses", "apic-accesses"},
-	{CONTROL_PROC2, PROC2_EPT, "enable EPT", NULL},
-	{CONTROL_PROC2, PROC2_UNRESTRICTED_GUEST, "unrestricted guest", NULL},
-	{CONTROL_PROC2, PROC2_VPID, "enable VPID", "vpid"},
-	{CONTROL_PROC2, PROC2_X2APIC, "virtualize x2APIC mode", NULL},
-	{CONTROL_PROC2, PROC2_APIC_REGISTERS, "APIC-register virtualization", NULL},
-	{CONTROL_PROC2, PROC2_INTERRUPTS, "virtual-interrupt delivery", "virtual-interrupts"},
-	{CONTROL_PROC2, PROC2_RDTSCP, "enable RDTSCP", "rdtscp"},
-	{CONTROL_PROC2, PROC2_INVPCID, "enable INVPCID", "invpcid"},
-	{CONTROL_PROC2, PROC2_WBINVD, "WBINVD exiting", "wbinvd-exiting"},
-	{CONTROL_PROC2, PROC2_PAUSE_LOOP, "PAUSE-loop exiting", "pause-loop"},
-	{CONTROL_PROC2, PROC2_VM_FUNCTIONS, "enable VM functions", NULL},
-	{CONTROL_PROC2, PROC2_SHADOWING, "VMCS shadowing", NULL},
-	{CONTROL_PROC2, PROC2_PML, "enable PML", NULL},
-	{CONTROL_PROC2, PROC2_VE, "EPT-violation #VE", NULL},
-	{CONTROL_PROC2, PROC2_MODE_BASED_EXECUTE, "mode-based execute control", NULL},
-	{CONTROL_PROC2, PROC2_SUB_PAGE, "sub-page write permissions", NULL},
-	{CONTROL_PROC2, PROC2_PT_GUEST_PHYSICAL, "PT uses guest physical addresses", NULL},
-	{CONTROL_PROC2, PROC2_TSC_SCALING, "use TSC scaling", NULL},
-	{CONTROL_EXIT, EXIT_SAVE_DEBUG, "save debug controls", NULL},
-	{CONTROL_EXIT, EXIT_HOST_64BIT, "host address-space size", NULL},
-	{CONTROL_EXIT, EXIT_ACK_INTERRUPT, "acknowledge interrupt on exit", NULL},
-	{CONTROL_EXIT, EXIT_SAVE_PAT, "save IA32_PAT", NULL},
-	{CONTROL_EXIT, EXIT_LOAD_PAT, "load IA32_PAT", NULL},
-	{CONTROL_EXIT, EXIT_SAVE_EFER, "save IA32_EFER", NULL},
-	{CONTROL_EXIT, EXIT_LOAD_EFER, "load IA32_EFER", NULL},
-	{CONTROL_EXIT, EXIT_SAVE_TIMER, "save VMX-preemption timer value", NULL},
-	{CONTROL_EXIT, EXIT_CLEAR_RTIT, "clear IA32_RTIT_CTL", NULL},
-	{CONTROL_ENTRY, ENTRY_LOAD_DEBUG, "load debug controls", NULL},
-	{CONTROL_ENTRY, ENTRY_IA32E, "IA-32e mode guest", NULL},
-	{CONTROL_ENTRY, ENTRY_LOAD_PAT, "load IA32_PAT", NULL},
-	{CONTROL_ENTRY, ENTRY_LOAD_EFER, "load IA32_EFER", NULL},
-	{CONTROL_ENTRY, ENTRY_SMM, "entry to SMM", NULL},
-	{CONTROL_ENTRY, ENTRY_DUAL_MONITOR, "deactivate dual-monitor treatment", NULL},
-	{CONTROL_ENTRY, ENTRY_LOAD_RTIT, "load IA32_RTIT_CTL", NULL},
+/* In any order: a control's word and bit, and its name. */
+#define NAMES(X)                                                                      \
+	X(CONTROL_PIN, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting")          \
+	X(CONTROL_PIN, PIN_NMI, "NMI exiting")                                        \
+	X(CONTROL_PIN, PIN_VIRTUAL_NMI, "virtual NMIs")                               \
+	X(CONTROL_PIN, PIN_PREEMPTION_TIMER, "VMX-preemption timer")                  \
+	X(CONTROL_PIN, PIN_POSTED_INTERRUPTS, "process posted interrupts")            \
+	X(CONTROL_PROC, PROC_INTERRUPT_WINDOW, "interrupt-window exiting")            \
+	X(CONTROL_PROC, PROC_TSC_OFFSET, "use TSC offsetting")                        \
+	X(CONTROL_PROC, PROC_HLT, "HLT exiting")                                      \
+	X(CONTROL_PROC, PROC_MWAIT, "MWAIT exiting")                                  \
+	X(CONTROL_PROC, PROC_RDPMC, "RDPMC exiting")                                  \
+	X(CONTROL_PROC, PROC_TPR_SHADOW, "use TPR shadow")                            \
+	X(CONTROL_PROC, PROC_NMI_WINDOW, "NMI-window exiting")                        \
+	X(CONTROL_PROC, PROC_IO_BITMAPS, "use I/O bitmaps")                           \
+	X(CONTROL_PROC, PROC_MSR_BITMAPS, "use MSR bitmaps")                          \
+	X(CONTROL_PROC, PROC_MONITOR, "MONITOR exiting")                              \
+	X(CONTROL_PROC, PROC_SECONDARY, "activate secondary controls")                \
+	X(CONTROL_PROC2, PROC2_APIC_ACCESSES, "virtualize APIC accesses")             \
+	X(CONTROL_PROC2, PROC2_EPT, "enable EPT")                                     \
+	X(CONTROL_PROC2, PROC2_RDTSCP, "enable RDTSCP")                               \
+	X(CONTROL_PROC2, PROC2_X2APIC, "virtualize x2APIC mode")                      \
+	X(CONTROL_PROC2, PROC2_VPID, "enable VPID")                                   \
+	X(CONTROL_PROC2, PROC2_WBINVD, "WBINVD exiting")                              \
+	X(CONTROL_PROC2, PROC2_UNRESTRICTED_GUEST, "unrestricted guest")              \
+	X(CONTROL_PROC2, PROC2_APIC_REGISTERS, "APIC-register virtualization")        \
+	X(CONTROL_PROC2, PROC2_INTERRUPTS, "virtual-interrupt delivery")              \
+	X(CONTROL_PROC2, PROC2_PAUSE_LOOP, "PAUSE-loop exiting")                      \
+	X(CONTROL_PROC2, PROC2_INVPCID, "enable INVPCID")                             \
+	X(CONTROL_PROC2, PROC2_VM_FUNCTIONS, "enable VM functions")                   \
+	X(CONTROL_PROC2, PROC2_SHADOWING, "VMCS shadowing")                           \
+	X(CONTROL_PROC2, PROC2_PML, "enable PML")                                     \
+	X(CONTROL_PROC2, PROC2_VE, "EPT-violation #VE")                               \
+	X(CONTROL_PROC2, PROC2_MODE_BASED_EXECUTE, "mode-based execute control")      \
+	X(CONTROL_PROC2, PROC2_SUB_PAGE, "sub-page write permissions")                \
+	X(CONTROL_PROC2, PROC2_PT_GUEST_PHYSICAL, "PT uses guest physical addresses") \
+	X(CONTROL_PROC2, PROC2_TSC_SCALING, "use TSC scaling")                        \
+	X(CONTROL_EXIT, EXIT_SAVE_DEBUG, "save debug controls")                       \
+	X(CONTROL_EXIT, EXIT_HOST_64BIT, "host address-space size")                   \
+	X(CONTROL_EXIT, EXIT_ACK_INTERRUPT, "acknowledge interrupt on exit")          \
+	X(CONTROL_EXIT, EXIT_SAVE_PAT, "save IA32_PAT")                               \
+	X(CONTROL_EXIT, EXIT_LOAD_PAT, "load IA32_PAT")                               \
+	X(CONTROL_EXIT, EXIT_SAVE_EFER, "save IA32_EFER")                             \
+	X(CONTROL_EXIT, EXIT_LOAD_EFER, "load IA32_EFER")                             \
+	X(CONTROL_EXIT, EXIT_SAVE_TIMER, "save VMX-preemption timer value")           \
+	X(CONTROL_EXIT, EXIT_CLEAR_RTIT, "clear IA32_RTIT_CTL")                       \
+	X(CONTROL_ENTRY, ENTRY_LOAD_DEBUG, "load debug controls")                     \
+	X(CONTROL_ENTRY, ENTRY_IA32E, "IA-32e mode guest")                            \
+	X(CONTROL_ENTRY, ENTRY_SMM, "entry to SMM")                                   \
+	X(CONTROL_ENTRY, ENTRY_DUAL_MONITOR, "deactivate dual-monitor treatment")     \
+	X(CONTROL_ENTRY, ENTRY_LOAD_PAT, "load IA32_PAT")                             \
+	X(CONTROL_ENTRY, ENTRY_LOAD_EFER, "load IA32_EFER")                           \
+	X(CONTROL_ENTRY, ENTRY_LOAD_RTIT, "load IA32_RTIT_CTL")
+
+/* A control in a byte. */
+#define CODE(word, bit) (uint8_t)((word)*32 + __builtin_ctzll(bit))
+
+static const uint8_t codes[] = {
+#define NAME_CODE(word, bit, name) CODE(word, bit),
+	NAMES(NAME_CODE)
+#undef NAME_CODE
 };
+
+#define NAME_TEXT(word, bit, name) name "\0"
+static const char names[] = NAMES(NAME_TEXT);
+#undef NAME_TEXT
 
 const char *control_name(enum control_word word, unsigned bit)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		if (names[i].word == word && names[i].bit == BIT(bit))
-			return names[i].name;
+	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
+		if (codes[i] == word * 32 + bit)
+			return word_at(names, i);
 	return "reserved";
 }
 
@@ -135,13 +144,29 @@ const char *control_word_name(enum control_word word)
 	return words[word];
 }
 
+/* What can be done without: the option's word. */
+static const struct {
+	uint8_t code;
+	char option[19];
+} options[] = {
+	{CODE(CONTROL_PIN, PIN_PREEMPTION_TIMER), "preemption-timer"},
+	{CODE(CONTROL_PROC, PROC_TPR_SHADOW), "tpr-shadow"},
+	{CODE(CONTROL_PROC2, PROC2_APIC_ACCESSES), "apic-accesses"},
+	{CODE(CONTROL_PROC2, PROC2_RDTSCP), "rdtscp"},
+	{CODE(CONTROL_PROC2, PROC2_VPID), "vpid"},
+	{CODE(CONTROL_PROC2, PROC2_WBINVD), "wbinvd-exiting"},
+	{CODE(CONTROL_PROC2, PROC2_INTERRUPTS), "virtual-interrupts"},
+	{CODE(CONTROL_PROC2, PROC2_PAUSE_LOOP), "pause-loop"},
+	{CODE(CONTROL_PROC2, PROC2_INVPCID), "invpcid"},
+};
+
 bool control_parse_wanted(const char *name, enum control_word *word, uint32_t *bit)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!names[i].option || strcmp(names[i].option, name) != 0)
+	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
+		if (strcmp(options[i].option, name) != 0)
 			continue;
-		*word = names[i].word;
-		*bit = names[i].bit;
+		*word = (enum control_word)(options[i].code / 32);
+		*bit = 1u << options[i].code % 32;
 		return true;
 	}
 	return false;

@@ -7,7 +7,7 @@
 
 #include "lib/bits.h"
 #include "lib/format.h"
-#include "lib/string.h"
+#include "lib/words.h"
 #include "lib/x86.h"
 #include "vmx/caps.h"
 #include "vmx/events.h"
@@ -43,33 +43,35 @@ enum section {
 #undef SECTION_ID
 };
 
-static const struct {
-	enum entry_group group;
-	const char *title;
-} sections[] = {
-#define SECTION_ROW(id, group, title) {group, title},
-	SECTIONS(SECTION_ROW)
-#undef SECTION_ROW
+static const uint8_t groups[] = {
+#define SECTION_GROUP(id, group, title) group,
+	SECTIONS(SECTION_GROUP)
+#undef SECTION_GROUP
 };
 
-#define KINDS(X)                                                           \
-	X(CODE, "")                                                        \
-	X(CAPABILITY, "bits that the CPU's capability MSR does not allow") \
-	X(ADDRESS, "want an address below MAXPHYADDR, low bits 0")         \
-	X(AREA, "want 16-byte alignment, and its end below MAXPHYADDR")    \
-	X(ZERO, "bits %u:%u must be 0")                                    \
-	X(ONE, "")                                                         \
-	X(NONZERO, "must not be 0")                                        \
-	X(CANONICAL, "must be canonical")                                  \
-	X(NEEDS, "'%s' needs '%s'")                                        \
-	X(EXCLUDES, "'%s' excludes '%s'")                                  \
-	X(NEVER, "'%s' is for SMM")                                        \
-	X(FIXED_CR0, "bits are not as VMX fixes them")                     \
-	X(FIXED_CR4, "bits are not as VMX fixes them")                     \
-	X(PAT, "an entry is no memory type")                               \
-	X(EFER, "reserved bits must be 0")                                 \
-	X(PERF, "reserved bits must be 0")                                 \
-	X(CET, "reserved bits must be 0, the address canonical")
+#define SECTION_TITLE(id, group, title) title "\0"
+static const char titles[] = SECTIONS(SECTION_TITLE);
+#undef SECTION_TITLE
+
+/* The words are formats, of two controls' names or two numbers. */
+#define KINDS(X)                                            \
+	X(CODE, "")                                         \
+	X(CAPABILITY, "the CPU does not allow these bits")  \
+	X(ADDRESS, "want low bits 0, below MAXPHYADDR")     \
+	X(AREA, "want 16-byte alignment, below MAXPHYADDR") \
+	X(ZERO, "bits %u:%u must be 0")                     \
+	X(ONE, "")                                          \
+	X(NONZERO, "must not be 0")                         \
+	X(CANONICAL, "must be canonical")                   \
+	X(NEEDS, "'%s' needs '%s'")                         \
+	X(EXCLUDES, "'%s' excludes '%s'")                   \
+	X(NEVER, "'%s' is for SMM")                         \
+	X(FIXED_CR0, "VMX fixes other bits")                \
+	X(FIXED_CR4, "VMX fixes other bits")                \
+	X(PAT, "an entry is no memory type")                \
+	X(EFER, "reserved bits must be 0")                  \
+	X(PERF, "reserved bits must be 0")                  \
+	X(CET, "reserved bits, or no canonical address")
 
 enum kind {
 #define KIND_ID(id, text) KIND_##id,
@@ -77,11 +79,9 @@ enum kind {
 #undef KIND_ID
 };
 
-static const char *const kinds[] = {
-#define KIND_TEXT(id, text) text,
-	KINDS(KIND_TEXT)
+#define KIND_TEXT(id, text) text "\0"
+static const char kinds[] = KINDS(KIND_TEXT);
 #undef KIND_TEXT
-};
 
 static const struct rule {
 	uint8_t section, kind, when, field, a, b;
@@ -119,12 +119,12 @@ static const char texts[] =
 
 enum entry_group entry_rule_group(enum entry_rule rule)
 {
-	return sections[rules[rule].section].group;
+	return (enum entry_group)groups[rules[rule].section];
 }
 
 const char *entry_rule_section(enum entry_rule rule)
 {
-	return sections[rules[rule].section].title;
+	return word_at(titles, rules[rule].section);
 }
 
 static const char *control(unsigned code)
@@ -135,22 +135,14 @@ static const char *control(unsigned code)
 void entry_rule_text(enum entry_rule rule, char *text, size_t size)
 {
 	const struct rule *r = &rules[rule];
-	const char *own = texts;
+	const char *words = word_at(texts, rule);
 
-	for (unsigned i = 0; i < (unsigned)rule; i++)
-		own += strlen(own) + 1;
-	if (*own)
-		format(text, size, "%s", own);
-	else if (r->kind == KIND_ZERO)
-		format(text, size, "bits %u:%u must be 0", r->a, r->b);
-	else if (r->kind == KIND_NEEDS)
-		format(text, size, "'%s' needs '%s'", control(r->when), control(r->a));
-	else if (r->kind == KIND_EXCLUDES)
-		format(text, size, "'%s' excludes '%s'", control(r->when), control(r->a));
-	else if (r->kind == KIND_NEVER)
-		format(text, size, "'%s' is for SMM", control(r->when));
+	if (!*words)
+		words = word_at(kinds, r->kind);
+	if (r->kind == KIND_NEEDS || r->kind == KIND_EXCLUDES || r->kind == KIND_NEVER)
+		format(text, size, words, control(r->when), control(r->a));
 	else
-		format(text, size, "%s", kinds[r->kind]);
+		format(text, size, words, r->a, r->b);
 }
 
 bool entry_rule_word(enum entry_rule rule, enum control_word *word)
@@ -161,7 +153,7 @@ bool entry_rule_word(enum entry_rule rule, enum control_word *word)
 
 uint32_t entry_wrong_bits(const struct entry_cpu *cpu, enum control_word word, uint32_t value)
 {
-	uint64_t capability = cpu->capability[word];
+	uint64_t capability = cpu->caps->capability[word];
 
 	return ((uint32_t)capability & ~value) | (value & ~(uint32_t)(capability >> 32));
 }
@@ -194,7 +186,7 @@ bool entry_physical(const struct entry_cpu *cpu, uint64_t address, unsigned bits
 	return is_aligned(address, BIT(bits)) && !(address >> cpu->physical_bits);
 }
 
-void entry_find(struct entry_findings *findings, enum entry_rule rule, unsigned field)
+void entry_find(struct entry_findings *findings, enum entry_rule rule, unsigned offset)
 {
 	const struct rule *r = &rules[rule];
 	struct entry_finding *f = &findings->list[findings->count];
@@ -204,7 +196,8 @@ void entry_find(struct entry_findings *findings, enum entry_rule rule, unsigned 
 	findings->count++;
 	*f = (struct entry_finding){
 		.rule = (uint8_t)rule,
-		.field = {(uint8_t)field, r->kind == KIND_CODE ? r->a : ENTRY_NO_FIELD,
+		.field = {(uint8_t)(r->field + offset),
+			  r->kind == KIND_CODE ? r->a : ENTRY_NO_FIELD,
 			  r->kind == KIND_CODE ? r->b : ENTRY_NO_FIELD},
 	};
 	if (r->kind == KIND_AREA)
@@ -240,7 +233,8 @@ static bool cet_sound(const struct entry_cpu *cpu, uint64_t value)
 /* An unrestricted guest may have PE and PG as it likes; NW and CD are never checked. */
 static bool cr0_sound(const struct entry_state *s, enum vmcs_index field)
 {
-	uint64_t value = s->field[field], must = s->cpu->cr0_fixed0, may = s->cpu->cr0_fixed1;
+	uint64_t value = s->field[field], must = s->cpu->caps->cr0_fixed0,
+		 may = s->cpu->caps->cr0_fixed1;
 
 	if (field == FIELD_GUEST_CR0 && entry_on(s, PROC2(UNRESTRICTED_GUEST)))
 		must &= ~(CR0_PE | CR0_PG);
@@ -251,7 +245,7 @@ static bool cr0_sound(const struct entry_state *s, enum vmcs_index field)
 
 static bool cr4_sound(const struct entry_cpu *cpu, uint64_t value)
 {
-	return !(cpu->cr4_fixed0 & ~value) && !(value & ~cpu->cr4_fixed1);
+	return !(cpu->caps->cr4_fixed0 & ~value) && !(value & ~cpu->caps->cr4_fixed1);
 }
 
 /* Whether a rule that the table alone describes is kept. */
@@ -289,15 +283,15 @@ static void check_table(const struct entry_state *s, struct entry_findings *f,
 			enum entry_group group)
 {
 	for (unsigned i = 0; i < RULE_COUNT; i++)
-		if (sections[rules[i].section].group == group && !kept(s, &rules[i]))
-			entry_find(f, (enum entry_rule)i, rules[i].field);
+		if (groups[rules[i].section] == group && !kept(s, &rules[i]))
+			entry_find(f, (enum entry_rule)i, 0);
 }
 
 /* A rule that only code can check. */
 static void want(bool good, struct entry_findings *f, enum entry_rule rule)
 {
 	if (!good)
-		entry_find(f, rule, rules[rule].field);
+		entry_find(f, rule, 0);
 }
 
 /* "VM-Execution Control Fields": the virtual TPR's class against the threshold. */
@@ -317,7 +311,7 @@ static void check_threshold(const struct entry_state *s, struct entry_findings *
 
 static void check_ept_pointer(const struct entry_state *s, struct entry_findings *f)
 {
-	uint64_t eptp = s->field[FIELD_EPT_POINTER], cap = s->cpu->ept_vpid;
+	uint64_t eptp = s->field[FIELD_EPT_POINTER], cap = s->cpu->caps->ept_vpid;
 	uint64_t type = bits_get(eptp, 2, 0), length = bits_get(eptp, 5, 3);
 	uint64_t reserved = BITS(11, 8);
 
@@ -376,7 +370,7 @@ static bool event_error_sound(const struct entry_state *s, uint32_t info)
 		return !delivers;
 	if (entry_on(s, PROC2(UNRESTRICTED_GUEST)) && !(s->field[FIELD_GUEST_CR0] & CR0_PE))
 		return !delivers;
-	if (s->cpu->basic & BASIC_ANY_ERROR_CODE)
+	if (s->cpu->caps->basic & BASIC_ANY_ERROR_CODE)
 		return true;
 	has_code = INTR_VECTOR(info) < 32 && (ERROR_CODE_VECTORS & BIT(INTR_VECTOR(info)));
 	return delivers == has_code;
@@ -386,7 +380,7 @@ static void check_event(const struct entry_state *s, struct entry_findings *f)
 {
 	uint32_t info = (uint32_t)s->field[FIELD_ENTRY_INTR_INFO], type = INTR_TYPE(info);
 	uint64_t length = s->field[FIELD_ENTRY_INSN_LENGTH];
-	bool monitor_trap = s->cpu->capability[CONTROL_PROC] >> 32 & PROC_MONITOR_TRAP;
+	bool monitor_trap = s->cpu->caps->capability[CONTROL_PROC] >> 32 & PROC_MONITOR_TRAP;
 
 	if (!(info & INTR_VALID))
 		return;
@@ -397,14 +391,14 @@ static void check_event(const struct entry_state *s, struct entry_findings *f)
 	if (info & INTR_ERROR_CODE)
 		want(!(s->field[FIELD_ENTRY_ERROR_CODE] & BITS(31, 16)), f, RULE_EVENT_ERROR_CODE);
 	if (type >= INTR_SOFTWARE && type <= INTR_SOFTWARE_EXCEPTION)
-		want(length <= 15 && (length || (s->cpu->misc & MISC_LENGTH_0)), f,
+		want(length <= 15 && (length || (s->cpu->caps->misc & MISC_LENGTH_0)), f,
 		     RULE_EVENT_LENGTH);
 }
 
 static void check_controls(const struct entry_state *s, struct entry_findings *f)
 {
 	check_table(s, f, REFUSED_CONTROLS);
-	want(s->field[FIELD_CR3_TARGET_COUNT] <= bits_get(s->cpu->misc, 24, 16), f,
+	want(s->field[FIELD_CR3_TARGET_COUNT] <= bits_get(s->cpu->caps->misc, 24, 16), f,
 	     RULE_CR3_TARGETS);
 	check_threshold(s, f);
 	check_ept_pointer(s, f);
@@ -429,13 +423,8 @@ static void check_host(const struct entry_state *s, struct entry_findings *f)
 		     RULE_H_LMA);
 	for (unsigned i = FIELD_HOST_ES_SELECTOR; i <= FIELD_HOST_TR_SELECTOR; i++)
 		if (s->field[i] & 7)
-			entry_find(f, RULE_H_SELECTOR, i);
+			entry_find(f, RULE_H_SELECTOR, i - FIELD_HOST_ES_SELECTOR);
 	want(host_64bit, f, RULE_H_64BIT);
-	if (host_64bit)
-		return;
-	want(s->field[FIELD_HOST_SS_SELECTOR] != 0, f, RULE_H_SS);
-	want(!(s->field[FIELD_HOST_CR4] & CR4_PCIDE), f, RULE_H_32BIT_PCIDE);
-	want(!(s->field[FIELD_HOST_RIP] >> 32), f, RULE_H_32BIT_RIP);
 }
 
 void entry_check(const struct entry_state *state, struct entry_findings *findings)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmx/caps.h"
 #include "vmx/controls.h"
 #include "vmx/entry_rules.h"
 #include "vmx/fields.h"
@@ -23,13 +24,8 @@ enum entry_group { REFUSED_CONTROLS, REFUSED_HOST, REFUSED_GUEST, REFUSED_MSRS }
 
 /* What the checks depend on beside the fields. */
 struct entry_cpu {
-	uint64_t capability[CONTROLS]; /* of the control words: allowed 0 below, allowed 1 above */
-	uint64_t basic;		       /* IA32_VMX_BASIC and its kin */
-	uint64_t misc;
-	uint64_t ept_vpid;
+	const struct vmx_caps *caps; /* as read */
 	uint64_t vm_functions;
-	uint64_t cr0_fixed0, cr0_fixed1;
-	uint64_t cr4_fixed0, cr4_fixed1;
 	uint64_t debugctl;    /* bits that IA32_DEBUGCTL has */
 	uint64_t efer;	      /* bits that IA32_EFER has */
 	uint64_t perf_global; /* bits that IA32_PERF_GLOBAL_CTRL has */
@@ -88,7 +84,8 @@ void entry_check_msrs(const struct entry_state *state, struct entry_findings *fi
 /* A control as the rules name it, and whether it is on. */
 #define ENTRY_BIT(word, mask) ((word)*32 + __builtin_ctzll(mask))
 bool entry_on(const struct entry_state *state, unsigned control);
-void entry_find(struct entry_findings *findings, enum entry_rule rule, unsigned field);
+/* The field at fault is `offset` after the rule's. */
+void entry_find(struct entry_findings *findings, enum entry_rule rule, unsigned offset);
 bool entry_canonical(const struct entry_cpu *cpu, uint64_t address);
 /* Aligned to 2^bits bytes, and no bit beyond the CPU's physical addresses. */
 bool entry_physical(const struct entry_cpu *cpu, uint64_t address, unsigned bits);

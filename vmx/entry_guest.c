@@ -36,12 +36,13 @@ struct check {
 	struct entry_findings *f;
 	const uint64_t *field;
 	bool unrestricted, ia32e, virtual_8086, real;
+	unsigned index; /* of the segment or PDPTE at hand, else 0 */
 };
 
-static void want(const struct check *c, bool good, enum entry_rule rule, unsigned field)
+static void want(const struct check *c, bool good, enum entry_rule rule)
 {
 	if (!good)
-		entry_find(c->f, rule, field);
+		entry_find(c->f, rule, c->index);
 }
 
 /* Registers. */
@@ -50,17 +51,14 @@ static void check_registers(const struct check *c)
 {
 	uint64_t cr0 = c->field[FIELD_GUEST_CR0], efer = c->field[FIELD_GUEST_EFER];
 
-	want(c, !(cr0 & CR0_PG) || (cr0 & CR0_PE), RULE_G_PG, FIELD_GUEST_CR0);
-	want(c, c->ia32e || !(c->field[FIELD_GUEST_CR4] & CR4_PCIDE), RULE_G_PCIDE,
-	     FIELD_GUEST_CR4);
+	want(c, !(cr0 & CR0_PG) || (cr0 & CR0_PE), RULE_G_PG);
+	want(c, c->ia32e || !(c->field[FIELD_GUEST_CR4] & CR4_PCIDE), RULE_G_PCIDE);
 	if (entry_on(c->s, ENTRY_BIT(CONTROL_ENTRY, ENTRY_LOAD_DEBUG)))
-		want(c, !(c->field[FIELD_GUEST_DEBUGCTL] & ~c->s->cpu->debugctl), RULE_G_DEBUGCTL,
-		     FIELD_GUEST_DEBUGCTL);
+		want(c, !(c->field[FIELD_GUEST_DEBUGCTL] & ~c->s->cpu->debugctl), RULE_G_DEBUGCTL);
 	if (!entry_on(c->s, ENTRY_BIT(CONTROL_ENTRY, ENTRY_LOAD_EFER)))
 		return;
-	want(c, !!(efer & EFER_LMA) == c->ia32e, RULE_G_LMA, FIELD_GUEST_EFER);
-	want(c, !(cr0 & CR0_PG) || !(efer & EFER_LMA) == !(efer & EFER_LME), RULE_G_LME,
-	     FIELD_GUEST_EFER);
+	want(c, !!(efer & EFER_LMA) == c->ia32e, RULE_G_LMA);
+	want(c, !(cr0 & CR0_PG) || !(efer & EFER_LMA) == !(efer & EFER_LME), RULE_G_LME);
 }
 
 /* Segments. */
@@ -87,34 +85,25 @@ static struct segment segment(const struct check *c, unsigned index)
 	};
 }
 
-static void want_rights(const struct check *c, const struct segment *seg, bool good,
-			enum entry_rule rule)
-{
-	want(c, good, rule, FIELD_GUEST_ES_RIGHTS + seg->index);
-}
-
 static void check_v86(const struct check *c, const struct segment *seg)
 {
-	want(c, seg->base == seg->selector << 4, RULE_S_V86_BASE, FIELD_GUEST_ES_BASE + seg->index);
-	want(c, seg->limit == 0xffff, RULE_S_V86_LIMIT, FIELD_GUEST_ES_LIMIT + seg->index);
-	want_rights(c, seg, seg->rights == RIGHTS_V86, RULE_S_V86_RIGHTS);
+	want(c, seg->base == seg->selector << 4, RULE_S_V86_BASE);
+	want(c, seg->limit == 0xffff, RULE_S_V86_LIMIT);
+	want(c, seg->rights == RIGHTS_V86, RULE_S_V86_RIGHTS);
 }
 
 static void check_base(const struct check *c, const struct segment *seg)
 {
-	unsigned field = FIELD_GUEST_ES_BASE + seg->index;
-
 	switch (seg->index) {
 	case SEGMENT_FS:
 	case SEGMENT_GS:
 	case VMCS_SEGMENT_TR:
-		want(c, entry_canonical(c->s->cpu, seg->base), RULE_S_CANONICAL, field);
+		want(c, entry_canonical(c->s->cpu, seg->base), RULE_S_CANONICAL);
 		break;
 	case VMCS_SEGMENT_LDTR:
-		want(c, !seg->usable || entry_canonical(c->s->cpu, seg->base), RULE_S_CANONICAL,
-		     field);
+		want(c, !seg->usable || entry_canonical(c->s->cpu, seg->base), RULE_S_CANONICAL);
 		break;
-	default: want(c, !seg->usable || !(seg->base >> 32), RULE_S_32BIT, field);
+	default: want(c, !seg->usable || !(seg->base >> 32), RULE_S_32BIT);
 	}
 }
 
@@ -124,7 +113,7 @@ static void check_code(const struct check *c, const struct segment *seg)
 	uint64_t ss_dpl = DPL(c->field[FIELD_GUEST_SS_RIGHTS]);
 	bool code = (type & TYPE_CODE) && (type & TYPE_ACCESSED), dpl_sound = true;
 
-	want_rights(c, seg, code || (c->unrestricted && type == TYPE_DATA), RULE_S_CODE_TYPE);
+	want(c, code || (c->unrestricted && type == TYPE_DATA), RULE_S_CODE_TYPE);
 	switch (type) {
 	case TYPE_DATA: dpl_sound = dpl == 0; break;
 	case 9:
@@ -132,9 +121,9 @@ static void check_code(const struct check *c, const struct segment *seg)
 	case 13:
 	case 15: dpl_sound = dpl <= ss_dpl; break;
 	}
-	want_rights(c, seg, dpl_sound, RULE_S_CS_DPL);
-	want_rights(c, seg, !c->ia32e || !(seg->rights & RIGHTS_L) || !(seg->rights & RIGHTS_DB),
-		    RULE_S_CS_SIZE);
+	want(c, dpl_sound, RULE_S_CS_DPL);
+	want(c, !c->ia32e || !(seg->rights & RIGHTS_L) || !(seg->rights & RIGHTS_DB),
+	     RULE_S_CS_SIZE);
 }
 
 static void check_stack(const struct check *c, const struct segment *seg)
@@ -142,12 +131,12 @@ static void check_stack(const struct check *c, const struct segment *seg)
 	uint64_t type = TYPE(seg->rights), dpl = DPL(seg->rights);
 	bool cs_is_data = TYPE(c->field[FIELD_GUEST_CS_RIGHTS]) == TYPE_DATA;
 
-	want_rights(c, seg, !seg->usable || type == 3 || type == 7, RULE_S_STACK_TYPE);
+	want(c, !seg->usable || type == 3 || type == 7, RULE_S_STACK_TYPE);
 	/* These two hold of an unusable one as well. */
-	want_rights(c, seg, c->unrestricted || dpl == RPL(seg->selector), RULE_S_SS_DPL);
-	want_rights(c, seg, dpl == 0 || !(cs_is_data || c->real), RULE_S_SS_DPL_0);
+	want(c, c->unrestricted || dpl == RPL(seg->selector), RULE_S_SS_DPL);
+	want(c, dpl == 0 || !(cs_is_data || c->real), RULE_S_SS_DPL_0);
 	want(c, c->unrestricted || RPL(seg->selector) == RPL(c->field[FIELD_GUEST_CS_SELECTOR]),
-	     RULE_S_SS_RPL, FIELD_GUEST_SS_SELECTOR);
+	     RULE_S_SS_RPL);
 }
 
 static void check_data(const struct check *c, const struct segment *seg)
@@ -158,9 +147,9 @@ static void check_data(const struct check *c, const struct segment *seg)
 
 	if (!seg->usable)
 		return;
-	want_rights(c, seg, (type & TYPE_ACCESSED) && readable, RULE_S_DATA_TYPE);
-	want_rights(c, seg, c->unrestricted || conforming || DPL(seg->rights) >= RPL(seg->selector),
-		    RULE_S_DATA_DPL);
+	want(c, (type & TYPE_ACCESSED) && readable, RULE_S_DATA_TYPE);
+	want(c, c->unrestricted || conforming || DPL(seg->rights) >= RPL(seg->selector),
+	     RULE_S_DATA_DPL);
 }
 
 /* "Any bit in the limit's 11:0 is 0: G must be 0; any in 31:20 is 1: G must be 1." */
@@ -177,22 +166,21 @@ static void check_system(const struct check *c, const struct segment *seg)
 	bool tr = seg->index == VMCS_SEGMENT_TR;
 
 	if (seg->usable)
-		want(c, !(seg->selector & SELECTOR_TI), RULE_S_TI,
-		     FIELD_GUEST_ES_SELECTOR + seg->index);
+		want(c, !(seg->selector & SELECTOR_TI), RULE_S_TI);
 	if (tr) {
-		want_rights(c, seg, type == TYPE_TSS || (!c->ia32e && type == TYPE_TSS_16),
-			    RULE_S_TR_TYPE);
-		want_rights(c, seg, !(seg->rights & RIGHTS_UNUSABLE), RULE_S_TR_USABLE);
+		want(c, type == TYPE_TSS || (!c->ia32e && type == TYPE_TSS_16), RULE_S_TR_TYPE);
+		want(c, !(seg->rights & RIGHTS_UNUSABLE), RULE_S_TR_USABLE);
 	} else if (seg->usable) {
-		want_rights(c, seg, type == TYPE_LDT, RULE_S_LDTR_TYPE);
+		want(c, type == TYPE_LDT, RULE_S_LDTR_TYPE);
 	}
 }
 
-static void check_segment(const struct check *c, unsigned index)
+static void check_segment(struct check *c, unsigned index)
 {
 	const struct segment seg = segment(c, index);
 	bool system = index >= VMCS_SEGMENT_LDTR;
 
+	c->index = index;
 	if (c->virtual_8086 && !system) {
 		check_v86(c, &seg);
 		return;
@@ -208,10 +196,10 @@ static void check_segment(const struct check *c, unsigned index)
 		check_data(c, &seg);
 	if (!seg.usable)
 		return;
-	want_rights(c, &seg, !(seg.rights & RIGHTS_S) == system, RULE_S_SYSTEM);
-	want_rights(c, &seg, seg.rights & RIGHTS_P, RULE_S_PRESENT);
-	want_rights(c, &seg, !(seg.rights & RIGHTS_RESERVED), RULE_S_RESERVED);
-	want_rights(c, &seg, granularity_sound(&seg), RULE_S_GRANULARITY);
+	want(c, !(seg.rights & RIGHTS_S) == system, RULE_S_SYSTEM);
+	want(c, seg.rights & RIGHTS_P, RULE_S_PRESENT);
+	want(c, !(seg.rights & RIGHTS_RESERVED), RULE_S_RESERVED);
+	want(c, granularity_sound(&seg), RULE_S_GRANULARITY);
 }
 
 /* RIP, RFLAGS, SSP. */
@@ -240,14 +228,14 @@ static void check_flags(const struct check *c)
 	uint64_t ssp = c->field[FIELD_GUEST_SSP];
 
 	if (wide)
-		want(c, rip_sound(c, rip), RULE_R_RIP_64, FIELD_GUEST_RIP);
+		want(c, rip_sound(c, rip), RULE_R_RIP_64);
 	else
-		want(c, !(rip >> 32), RULE_R_RIP_32, FIELD_GUEST_RIP);
-	want(c, !(rflags & RFLAGS_RESERVED), RULE_R_RFLAGS_0, FIELD_GUEST_RFLAGS);
-	want(c, !(rflags & RFLAGS_VM) || !(c->ia32e || c->real), RULE_R_VM, FIELD_GUEST_RFLAGS);
-	want(c, (rflags & RFLAGS_IF) || !injects(c, INTR_EXTERNAL), RULE_R_IF, FIELD_GUEST_RFLAGS);
+		want(c, !(rip >> 32), RULE_R_RIP_32);
+	want(c, !(rflags & RFLAGS_RESERVED), RULE_R_RFLAGS_0);
+	want(c, !(rflags & RFLAGS_VM) || !(c->ia32e || c->real), RULE_R_VM);
+	want(c, (rflags & RFLAGS_IF) || !injects(c, INTR_EXTERNAL), RULE_R_IF);
 	if (entry_on(c->s, ENTRY_BIT(CONTROL_ENTRY, ENTRY_LOAD_CET)))
-		want(c, wide ? rip_sound(c, ssp) : !(ssp >> 32), RULE_R_SSP, FIELD_GUEST_SSP);
+		want(c, wide ? rip_sound(c, ssp) : !(ssp >> 32), RULE_R_SSP);
 }
 
 /* Non-register state. */
@@ -285,18 +273,12 @@ static void check_activity(const struct check *c)
 
 	want(c,
 	     activity == ACTIVE || (activity <= WAIT_FOR_SIPI &&
-				    (c->s->cpu->misc & (MISC_HLT << (activity - 1)))),
-	     RULE_N_ACTIVITY, FIELD_GUEST_ACTIVITY);
-	want(c, activity != HLT || !DPL(c->field[FIELD_GUEST_SS_RIGHTS]), RULE_N_HLT_DPL,
-	     FIELD_GUEST_ACTIVITY);
-	want(c, activity == ACTIVE || !blocking, RULE_N_BLOCKED, FIELD_GUEST_ACTIVITY);
+				    (c->s->cpu->caps->misc & (MISC_HLT << (activity - 1)))),
+	     RULE_N_ACTIVITY);
+	want(c, activity != HLT || !DPL(c->field[FIELD_GUEST_SS_RIGHTS]), RULE_N_HLT_DPL);
+	want(c, activity == ACTIVE || !blocking, RULE_N_BLOCKED);
 	if (info & INTR_VALID)
-		want(c, event_fits(info, activity), RULE_N_EVENT, FIELD_GUEST_ACTIVITY);
-}
-
-static void want_blocking(const struct check *c, bool good, enum entry_rule rule)
-{
-	want(c, good, rule, FIELD_GUEST_INTERRUPTIBILITY);
+		want(c, event_fits(info, activity), RULE_N_EVENT);
 }
 
 static void check_blocking(const struct check *c)
@@ -305,16 +287,16 @@ static void check_blocking(const struct check *c)
 	uint64_t both = BLOCKING_STI | BLOCKING_MOV_SS;
 	bool virtual_nmis = entry_on(c->s, ENTRY_BIT(CONTROL_PIN, PIN_VIRTUAL_NMI));
 
-	want_blocking(c, (blocking & both) != both, RULE_N_STI_MOV_SS);
-	want_blocking(c, !(blocking & BLOCKING_STI) || (c->field[FIELD_GUEST_RFLAGS] & RFLAGS_IF),
-		      RULE_N_STI_IF);
-	want_blocking(c, !injects(c, INTR_EXTERNAL) || !(blocking & both), RULE_N_INTERRUPT);
+	want(c, (blocking & both) != both, RULE_N_STI_MOV_SS);
+	want(c, !(blocking & BLOCKING_STI) || (c->field[FIELD_GUEST_RFLAGS] & RFLAGS_IF),
+	     RULE_N_STI_IF);
+	want(c, !injects(c, INTR_EXTERNAL) || !(blocking & both), RULE_N_INTERRUPT);
 	if (injects(c, INTR_NMI)) {
-		want_blocking(c, !(blocking & BLOCKING_MOV_SS), RULE_N_NMI_MOV_SS);
-		want_blocking(c, !virtual_nmis || !(blocking & BLOCKING_NMI), RULE_N_NMI);
+		want(c, !(blocking & BLOCKING_MOV_SS), RULE_N_NMI_MOV_SS);
+		want(c, !virtual_nmis || !(blocking & BLOCKING_NMI), RULE_N_NMI);
 	}
 	if (blocking & IN_ENCLAVE)
-		want_blocking(c, c->s->cpu->sgx && !(blocking & BLOCKING_MOV_SS), RULE_N_ENCLAVE);
+		want(c, c->s->cpu->sgx && !(blocking & BLOCKING_MOV_SS), RULE_N_ENCLAVE);
 }
 
 static void check_pending(const struct check *c)
@@ -323,19 +305,18 @@ static void check_pending(const struct check *c)
 	uint64_t blocking = c->field[FIELD_GUEST_INTERRUPTIBILITY];
 	bool single_step = (c->field[FIELD_GUEST_RFLAGS] & RFLAGS_TF) &&
 			   !(c->field[FIELD_GUEST_DEBUGCTL] & DEBUGCTL_BTF);
-	unsigned field = FIELD_GUEST_PENDING_DEBUG;
 
-	want(c, !(pending & PENDING_RESERVED), RULE_N_PENDING, field);
+	want(c, !(pending & PENDING_RESERVED), RULE_N_PENDING);
 	if ((blocking & (BLOCKING_STI | BLOCKING_MOV_SS)) ||
 	    c->field[FIELD_GUEST_ACTIVITY] == HLT) {
-		want(c, !single_step || (pending & PENDING_BS), RULE_N_BS_1, field);
-		want(c, single_step || !(pending & PENDING_BS), RULE_N_BS_0, field);
+		want(c, !single_step || (pending & PENDING_BS), RULE_N_BS_1);
+		want(c, single_step || !(pending & PENDING_BS), RULE_N_BS_0);
 	}
 	if (pending & PENDING_RTM)
 		want(c,
 		     pending == (PENDING_RTM | PENDING_ENABLED) && c->s->cpu->rtm &&
 			     !(blocking & BLOCKING_MOV_SS),
-		     RULE_N_RTM, field);
+		     RULE_N_RTM);
 }
 
 #define NO_LINK	    UINT64_MAX
@@ -345,18 +326,18 @@ static void check_link(const struct check *c)
 {
 	uint64_t link = c->field[FIELD_VMCS_LINK_POINTER];
 	bool shadowing = entry_on(c->s, ENTRY_BIT(CONTROL_PROC2, PROC2_SHADOWING));
-	uint32_t word, expected = (uint32_t)(c->s->cpu->basic & BITS(30, 0));
+	uint32_t word, expected = (uint32_t)(c->s->cpu->caps->basic & BITS(30, 0));
 
 	if (link == NO_LINK)
 		return;
 	if (!entry_physical(c->s->cpu, link, 12)) {
-		want(c, false, RULE_N_LINK, FIELD_VMCS_LINK_POINTER);
+		want(c, false, RULE_N_LINK);
 		return;
 	}
 	expected |= shadowing ? SHADOW_VMCS : 0;
 	if (c->s->read(c->s->ctx, link, &word, sizeof(word)))
-		want(c, word == expected, RULE_N_LINK_REVISION, FIELD_VMCS_LINK_POINTER);
-	want(c, link != c->s->vmcs, RULE_N_LINK_CURRENT, FIELD_VMCS_LINK_POINTER);
+		want(c, word == expected, RULE_N_LINK_REVISION);
+	want(c, link != c->s->vmcs, RULE_N_LINK_CURRENT);
 }
 
 /* PDPTEs. */
@@ -370,7 +351,7 @@ static bool pdpte_sound(const struct check *c, uint64_t pdpte)
 	return !(pdpte & PDPTE_P) || (!(pdpte & reserved) && !(pdpte >> c->s->cpu->physical_bits));
 }
 
-static void check_pdptes(const struct check *c)
+static void check_pdptes(struct check *c)
 {
 	bool pae = (c->field[FIELD_GUEST_CR0] & CR0_PG) && (c->field[FIELD_GUEST_CR4] & CR4_PAE);
 	bool ept = entry_on(c->s, ENTRY_BIT(CONTROL_PROC2, PROC2_EPT));
@@ -384,14 +365,14 @@ static void check_pdptes(const struct check *c)
 	for (unsigned i = 0; i < 4; i++) {
 		uint64_t pdpte = ept ? c->field[FIELD_GUEST_PDPTE0 + i] : table[i];
 
-		want(c, pdpte_sound(c, pdpte), ept ? RULE_P_FIELD : RULE_P_MEMORY,
-		     ept ? FIELD_GUEST_PDPTE0 + i : FIELD_GUEST_CR3);
+		c->index = ept ? i : 0;
+		want(c, pdpte_sound(c, pdpte), ept ? RULE_P_FIELD : RULE_P_MEMORY);
 	}
 }
 
 void entry_check_guest(const struct entry_state *state, struct entry_findings *findings)
 {
-	const struct check c = {
+	struct check c = {
 		.s = state,
 		.f = findings,
 		.field = state->field,
@@ -404,6 +385,7 @@ void entry_check_guest(const struct entry_state *state, struct entry_findings *f
 	check_registers(&c);
 	for (unsigned i = SEGMENT_ES; i <= VMCS_SEGMENT_TR; i++)
 		check_segment(&c, i);
+	c.index = 0;
 	check_flags(&c);
 	check_activity(&c);
 	check_blocking(&c);
@@ -458,10 +440,10 @@ void entry_check_msrs(const struct entry_state *state, struct entry_findings *fi
 		if (!state->read(state->ctx, address + i * sizeof(entry), &entry, sizeof(entry)))
 			return;
 		if (!msr_loadable(entry.index))
-			entry_find(findings, RULE_M_INDEX, FIELD_ENTRY_MSR_LOAD);
+			entry_find(findings, RULE_M_INDEX, 0);
 		else if (entry.reserved)
-			entry_find(findings, RULE_M_RESERVED, FIELD_ENTRY_MSR_LOAD);
+			entry_find(findings, RULE_M_RESERVED, 0);
 		else if (!msr_value_sound(state->cpu, &entry))
-			entry_find(findings, RULE_M_VALUE, FIELD_ENTRY_MSR_LOAD);
+			entry_find(findings, RULE_M_VALUE, 0);
 	}
 }

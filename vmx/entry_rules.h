@@ -3,8 +3,9 @@
  * The rules of VM entry, in the SDM's order: an id, the section that states it, how it is checked,
  * the control under which it holds, the field, two arguments, and words where the kind has none.
  *
- * RULE(id, section, kind, when, field, a, b, text). Of the kind CODE, a and b are further fields
- * that the rule is about; "" stands for the kind's own words.
+ * RULE(id, section, kind, when, field, a, b, text). For segments the field is that of ES, for the
+ * rules of host selectors and of PDPTEs the first one: the finding has the one at fault. Of the
+ * kind CODE, a and b are further fields that the rule is about; "" stands for the kind's own words.
  */
 #ifndef VMX_ENTRY_RULES_H
 #define VMX_ENTRY_RULES_H
@@ -16,7 +17,7 @@
 	RULE(PROC2_RESERVED, EXECUTION, CAPABILITY, PROC(SECONDARY), \
 	     PROC2_CONTROLS, CONTROL_PROC2, 0, "") \
 	RULE(CR3_TARGETS, EXECUTION, CODE, ALWAYS, \
-	     CR3_TARGET_COUNT, NONE, NONE, "more CR3 targets than the CPU has") \
+	     CR3_TARGET_COUNT, NONE, NONE, "the CPU has fewer") \
 	RULE(IO_A, EXECUTION, ADDRESS, PROC(IO_BITMAPS), IO_BITMAP_A, 12, 0, "") \
 	RULE(IO_B, EXECUTION, ADDRESS, PROC(IO_BITMAPS), IO_BITMAP_B, 12, 0, "") \
 	RULE(MSR_MAP, EXECUTION, ADDRESS, PROC(MSR_BITMAPS), MSR_BITMAP, 12, 0, "") \
@@ -24,7 +25,7 @@
 	RULE(THRESHOLD, EXECUTION, CODE, ALWAYS, \
 	     TPR_THRESHOLD, NONE, NONE, "bits 31:4 must be 0") \
 	RULE(THRESHOLD_VTPR, EXECUTION, CODE, ALWAYS, \
-	     TPR_THRESHOLD, VIRTUAL_APIC, NONE, "above the virtual TPR's class") \
+	     TPR_THRESHOLD, VIRTUAL_APIC, NONE, "above VTPR's class") \
 	RULE(X2APIC_SHADOW, EXECUTION, NEEDS, PROC2(X2APIC), \
 	     PROC2_CONTROLS, PROC(TPR_SHADOW), 0, "") \
 	RULE(REGISTERS_SHADOW, EXECUTION, NEEDS, PROC2(APIC_REGISTERS), \
@@ -50,9 +51,9 @@
 	RULE(EPTP_TYPE, EXECUTION, CODE, PROC2(EPT), \
 	     EPT_POINTER, NONE, NONE, "the CPU lacks that memory type") \
 	RULE(EPTP_LENGTH, EXECUTION, CODE, PROC2(EPT), \
-	     EPT_POINTER, NONE, NONE, "the CPU lacks walks of that length") \
+	     EPT_POINTER, NONE, NONE, "the CPU lacks that length") \
 	RULE(EPTP_RESERVED, EXECUTION, CODE, PROC2(EPT), \
-	     EPT_POINTER, NONE, NONE, "reserved bits, or flags that the CPU lacks") \
+	     EPT_POINTER, NONE, NONE, "reserved, or flags that the CPU lacks") \
 	RULE(PML_EPT, EXECUTION, NEEDS, PROC2(PML), PROC2_CONTROLS, PROC2(EPT), 0, "") \
 	RULE(PML_PAGE, EXECUTION, ADDRESS, PROC2(PML), PML_ADDRESS, 12, 0, "") \
 	RULE(UNRESTRICTED_EPT, EXECUTION, NEEDS, PROC2(UNRESTRICTED_GUEST), \
@@ -87,7 +88,7 @@
 	RULE(EVENT_VECTOR, ENTRIES, CODE, ALWAYS, \
 	     ENTRY_INTR_INFO, NONE, NONE, "no vector of this type") \
 	RULE(EVENT_ERROR, ENTRIES, CODE, ALWAYS, \
-	     ENTRY_INTR_INFO, GUEST_CR0, NONE, "error code with this event, or none") \
+	     ENTRY_INTR_INFO, GUEST_CR0, NONE, "error code, or none, of this event") \
 	RULE(EVENT_RESERVED, ENTRIES, CODE, ALWAYS, \
 	     ENTRY_INTR_INFO, NONE, NONE, "bits 30:12 must be 0") \
 	RULE(EVENT_ERROR_CODE, ENTRIES, CODE, ALWAYS, \
@@ -109,7 +110,7 @@
 	RULE(H_PAT, HOST_REGISTERS, PAT, EXIT(LOAD_PAT), HOST_PAT, 0, 0, "") \
 	RULE(H_EFER, HOST_REGISTERS, EFER, EXIT(LOAD_EFER), HOST_EFER, 0, 0, "") \
 	RULE(H_LMA, HOST_REGISTERS, CODE, EXIT(LOAD_EFER), \
-	     HOST_EFER, EXIT_CONTROLS, NONE, "LMA and LME must be as 'host address-space size'") \
+	     HOST_EFER, EXIT_CONTROLS, NONE, "LMA, LME must be as 'host address-space size'") \
 	RULE(H_S_CET, HOST_REGISTERS, CET, EXIT(LOAD_CET), HOST_S_CET, 0, 0, "") \
 	RULE(H_SSP_LOW, HOST_REGISTERS, ZERO, EXIT(LOAD_CET), HOST_SSP, 1, 0, "") \
 	RULE(H_SSP, HOST_REGISTERS, CANONICAL, EXIT(LOAD_CET), HOST_SSP, 0, 0, "") \
@@ -119,8 +120,6 @@
 	     HOST_ES_SELECTOR, NONE, NONE, "TI and RPL must be 0") \
 	RULE(H_CS, HOST_SEGMENTS, NONZERO, ALWAYS, HOST_CS_SELECTOR, 0, 0, "") \
 	RULE(H_TR, HOST_SEGMENTS, NONZERO, ALWAYS, HOST_TR_SELECTOR, 0, 0, "") \
-	RULE(H_SS, HOST_SEGMENTS, CODE, ALWAYS, \
-	     HOST_SS_SELECTOR, EXIT_CONTROLS, NONE, "0 is for 64-bit hosts") \
 	RULE(H_FS_BASE, HOST_SEGMENTS, CANONICAL, ALWAYS, HOST_FS_BASE, 0, 0, "") \
 	RULE(H_GS_BASE, HOST_SEGMENTS, CANONICAL, ALWAYS, HOST_GS_BASE, 0, 0, "") \
 	RULE(H_TR_BASE, HOST_SEGMENTS, CANONICAL, ALWAYS, HOST_TR_BASE, 0, 0, "") \
@@ -128,12 +127,6 @@
 	RULE(H_IDTR_BASE, HOST_SEGMENTS, CANONICAL, ALWAYS, HOST_IDTR_BASE, 0, 0, "") \
 	RULE(H_64BIT, HOST_SIZE, CODE, ALWAYS, \
 	     EXIT_CONTROLS, NONE, NONE, "'host address-space size' must be 1 here") \
-	RULE(H_32BIT_GUEST, HOST_SIZE, NEEDS, ENTRY(IA32E), \
-	     ENTRY_CONTROLS, EXIT(HOST_64BIT), 0, "") \
-	RULE(H_32BIT_PCIDE, HOST_SIZE, CODE, ALWAYS, \
-	     HOST_CR4, EXIT_CONTROLS, NONE, "PCIDE is for 64-bit hosts") \
-	RULE(H_32BIT_RIP, HOST_SIZE, CODE, ALWAYS, \
-	     HOST_RIP, EXIT_CONTROLS, NONE, "bits 63:32 are for 64-bit hosts") \
 	RULE(H_PAE, HOST_SIZE, ONE, EXIT(HOST_64BIT), HOST_CR4, 5, 5, "PAE must be 1") \
 	RULE(H_RIP, HOST_SIZE, CANONICAL, EXIT(HOST_64BIT), HOST_RIP, 0, 0, "") \
 	RULE(G_CR0, GUEST_REGISTERS, FIXED_CR0, ALWAYS, GUEST_CR0, 0, 0, "") \
@@ -163,56 +156,56 @@
 	RULE(G_LMA, GUEST_REGISTERS, CODE, ENTRY(LOAD_EFER), \
 	     GUEST_EFER, ENTRY_CONTROLS, NONE, "LMA must be as 'IA-32e mode guest'") \
 	RULE(G_LME, GUEST_REGISTERS, CODE, ENTRY(LOAD_EFER), \
-	     GUEST_EFER, GUEST_CR0, NONE, "LME must be as LMA while PG is 1") \
+	     GUEST_EFER, GUEST_CR0, NONE, "PG: LME must be as LMA") \
 	RULE(G_BNDCFGS, GUEST_REGISTERS, ZERO, ENTRY(LOAD_BNDCFGS), GUEST_BNDCFGS, 11, 2, "") \
 	RULE(G_BOUNDS, GUEST_REGISTERS, CANONICAL, ENTRY(LOAD_BNDCFGS), GUEST_BNDCFGS, 0, 0, "") \
 	RULE(G_PKRS, GUEST_REGISTERS, ZERO, ENTRY(LOAD_PKRS), GUEST_PKRS, 63, 32, "") \
-	RULE(S_TI, GUEST_SEGMENTS, CODE, ALWAYS, GUEST_TR_SELECTOR, NONE, NONE, "TI must be 0") \
+	RULE(S_TI, GUEST_SEGMENTS, CODE, ALWAYS, GUEST_ES_SELECTOR, NONE, NONE, "TI must be 0") \
 	RULE(S_SS_RPL, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_SS_SELECTOR, GUEST_CS_SELECTOR, NONE, "SS and CS must have the same RPL") \
+	     GUEST_ES_SELECTOR, GUEST_CS_SELECTOR, NONE, "RPL must be that of CS") \
 	RULE(S_V86_BASE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_ES_BASE, GUEST_RFLAGS, NONE, "must be 16 * selector in virtual-8086 mode") \
+	     GUEST_ES_BASE, GUEST_RFLAGS, NONE, "must be 16 * selector: virtual-8086") \
 	RULE(S_V86_LIMIT, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_ES_LIMIT, GUEST_RFLAGS, NONE, "must be 0xffff in virtual-8086 mode") \
+	     GUEST_ES_LIMIT, GUEST_RFLAGS, NONE, "must be 0xffff: virtual-8086") \
 	RULE(S_V86_RIGHTS, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_ES_RIGHTS, GUEST_RFLAGS, NONE, "must be 0xf3 in virtual-8086 mode") \
+	     GUEST_ES_RIGHTS, GUEST_RFLAGS, NONE, "must be 0xf3: virtual-8086") \
 	RULE(S_CANONICAL, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_TR_BASE, NONE, NONE, "must be canonical") \
+	     GUEST_ES_BASE, NONE, NONE, "must be canonical") \
 	RULE(S_32BIT, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_BASE, NONE, NONE, "bits 63:32 must be 0") \
+	     GUEST_ES_BASE, NONE, NONE, "bits 63:32 must be 0") \
 	RULE(S_CODE_TYPE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, NONE, NONE, "want accessed code (or data if unrestricted)") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "want accessed code (unrestricted: or data)") \
 	RULE(S_STACK_TYPE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_SS_RIGHTS, NONE, NONE, "want accessed writable data") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "want accessed writable data") \
 	RULE(S_DATA_TYPE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_DS_RIGHTS, NONE, NONE, "want accessed and readable") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "want accessed and readable") \
 	RULE(S_SYSTEM, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, NONE, NONE, "S must be 1 (0 of LDTR, TR)") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "S must be 1 (0 of LDTR, TR)") \
 	RULE(S_CS_DPL, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, GUEST_SS_RIGHTS, NONE, \
-	     "DPL must be SS's; conforming: at most; data: 0") \
+	     GUEST_ES_RIGHTS, GUEST_SS_RIGHTS, NONE, \
+	     "want SS.DPL; conforming: at most; data: 0") \
 	RULE(S_SS_DPL, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_SS_RIGHTS, GUEST_SS_SELECTOR, NONE, "DPL must be RPL") \
+	     GUEST_ES_RIGHTS, GUEST_SS_SELECTOR, NONE, "DPL must be RPL") \
 	RULE(S_SS_DPL_0, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_SS_RIGHTS, GUEST_CS_RIGHTS, GUEST_CR0, \
-	     "DPL must be 0 in real mode and with CS data") \
+	     GUEST_ES_RIGHTS, GUEST_CS_RIGHTS, GUEST_CR0, \
+	     "DPL must be 0: real mode, or CS is data") \
 	RULE(S_DATA_DPL, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_DS_RIGHTS, NONE, NONE, "DPL must not be below RPL") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "DPL must not be below RPL") \
 	RULE(S_PRESENT, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, NONE, NONE, "P must be 1") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "P must be 1") \
 	RULE(S_RESERVED, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, NONE, NONE, "bits 31:17 and 11:8 must be 0") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "bits 31:17 and 11:8 must be 0") \
 	RULE(S_CS_SIZE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, ENTRY_CONTROLS, NONE, "D/B must be 0 in 64-bit mode") \
+	     GUEST_ES_RIGHTS, ENTRY_CONTROLS, NONE, "D/B must be 0 in 64-bit mode") \
 	RULE(S_GRANULARITY, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_CS_RIGHTS, NONE, NONE, "G does not fit the limit") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "G does not fit the limit") \
 	RULE(S_TR_TYPE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_TR_RIGHTS, ENTRY_CONTROLS, NONE, \
-	     "want a busy TSS (11; or 3 outside IA-32e mode)") \
+	     GUEST_ES_RIGHTS, ENTRY_CONTROLS, NONE, \
+	     "want a busy TSS, in IA-32e mode type 11") \
 	RULE(S_TR_USABLE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_TR_RIGHTS, NONE, NONE, "must be usable (bit 16 is 0)") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "must be usable") \
 	RULE(S_LDTR_TYPE, GUEST_SEGMENTS, CODE, ALWAYS, \
-	     GUEST_LDTR_RIGHTS, NONE, NONE, "want an LDT (type 2)") \
+	     GUEST_ES_RIGHTS, NONE, NONE, "want an LDT (type 2)") \
 	RULE(T_GDTR_BASE, GUEST_TABLES, CANONICAL, ALWAYS, GUEST_GDTR_BASE, 0, 0, "") \
 	RULE(T_IDTR_BASE, GUEST_TABLES, CANONICAL, ALWAYS, GUEST_IDTR_BASE, 0, 0, "") \
 	RULE(T_GDTR_LIMIT, GUEST_TABLES, ZERO, ALWAYS, GUEST_GDTR_LIMIT, 31, 16, "") \
@@ -220,14 +213,14 @@
 	RULE(R_RIP_32, GUEST_RIP, CODE, ALWAYS, \
 	     GUEST_RIP, GUEST_CS_RIGHTS, NONE, "bits 63:32 are for 64-bit mode") \
 	RULE(R_RIP_64, GUEST_RIP, CODE, ALWAYS, \
-	     GUEST_RIP, NONE, NONE, "bits beyond linear addresses must be alike") \
+	     GUEST_RIP, NONE, NONE, "upper bits must be alike") \
 	RULE(R_RFLAGS_0, GUEST_RIP, CODE, ALWAYS, \
 	     GUEST_RFLAGS, NONE, NONE, "bits 63:22, 15, 5, 3 must be 0") \
 	RULE(R_RFLAGS_1, GUEST_RIP, ONE, ALWAYS, GUEST_RFLAGS, 1, 1, "bit 1 must be 1") \
 	RULE(R_VM, GUEST_RIP, CODE, ALWAYS, \
 	     GUEST_RFLAGS, GUEST_CR0, ENTRY_CONTROLS, "VM needs PE, and no IA-32e mode") \
 	RULE(R_IF, GUEST_RIP, CODE, ALWAYS, \
-	     GUEST_RFLAGS, ENTRY_INTR_INFO, NONE, "an external interrupt needs IF") \
+	     GUEST_RFLAGS, ENTRY_INTR_INFO, NONE, "an interrupt needs IF") \
 	RULE(R_SSP_LOW, GUEST_RIP, ZERO, ENTRY(LOAD_CET), GUEST_SSP, 1, 0, "") \
 	RULE(R_SSP, GUEST_RIP, CODE, ENTRY(LOAD_CET), \
 	     GUEST_SSP, GUEST_CS_RIGHTS, NONE, "too wide for this mode") \
@@ -237,42 +230,42 @@
 	     GUEST_ACTIVITY, GUEST_SS_RIGHTS, NONE, "HLT needs SS.DPL 0") \
 	RULE(N_BLOCKED, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_ACTIVITY, GUEST_INTERRUPTIBILITY, NONE, \
-	     "STI and MOV SS block the active state alone") \
+	     "STI, MOV SS: only while active") \
 	RULE(N_EVENT, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_ACTIVITY, ENTRY_INTR_INFO, NONE, "no state for this event") \
 	RULE(N_RESERVED, GUEST_OTHER, ZERO, ALWAYS, GUEST_INTERRUPTIBILITY, 31, 5, "") \
 	RULE(N_STI_MOV_SS, GUEST_OTHER, CODE, ALWAYS, \
-	     GUEST_INTERRUPTIBILITY, NONE, NONE, "blocking by STI and by MOV SS") \
+	     GUEST_INTERRUPTIBILITY, NONE, NONE, "both STI and MOV SS") \
 	RULE(N_STI_IF, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_INTERRUPTIBILITY, GUEST_RFLAGS, NONE, "blocking by STI needs IF") \
 	RULE(N_INTERRUPT, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_INTERRUPTIBILITY, ENTRY_INTR_INFO, NONE, \
-	     "STI or MOV SS blocks the interrupt") \
+	     "STI, MOV SS block the interrupt") \
 	RULE(N_NMI_MOV_SS, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_INTERRUPTIBILITY, ENTRY_INTR_INFO, NONE, "MOV SS blocks the NMI") \
 	RULE(N_SMI, GUEST_OTHER, ZERO, ALWAYS, \
 	     GUEST_INTERRUPTIBILITY, 2, 2, "blocking by SMI is for SMM") \
 	RULE(N_NMI, GUEST_OTHER, CODE, ALWAYS, \
-	     GUEST_INTERRUPTIBILITY, ENTRY_INTR_INFO, NONE, "the NMI is blocked by an NMI") \
+	     GUEST_INTERRUPTIBILITY, ENTRY_INTR_INFO, NONE, "an NMI blocks the NMI") \
 	RULE(N_ENCLAVE, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_INTERRUPTIBILITY, NONE, NONE, \
-	     "enclave interruption needs SGX, and no MOV SS") \
+	     "enclave: needs SGX, and no MOV SS") \
 	RULE(N_PENDING, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_PENDING_DEBUG, NONE, NONE, "reserved bits must be 0") \
 	RULE(N_BS_1, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_PENDING_DEBUG, GUEST_RFLAGS, GUEST_DEBUGCTL, \
-	     "BS must be 1: TF, not BTF, and blocking or HLT") \
+	     "BS must be 1: TF, no BTF, blocking or HLT") \
 	RULE(N_BS_0, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_PENDING_DEBUG, GUEST_RFLAGS, GUEST_DEBUGCTL, \
-	     "BS must be 0: no TF or BTF, and blocking or HLT") \
+	     "BS must be 0: no TF or BTF, blocking or HLT") \
 	RULE(N_RTM, GUEST_OTHER, CODE, ALWAYS, \
 	     GUEST_PENDING_DEBUG, GUEST_INTERRUPTIBILITY, NONE, \
-	     "RTM is with bit 12 alone, and no MOV SS") \
+	     "RTM: with bit 12 alone, no MOV SS") \
 	RULE(N_LINK, GUEST_OTHER, CODE, ALWAYS, \
-	     VMCS_LINK_POINTER, NONE, NONE, "want a page below MAXPHYADDR, or all ones") \
+	     VMCS_LINK_POINTER, NONE, NONE, "no page below MAXPHYADDR") \
 	RULE(N_LINK_REVISION, GUEST_OTHER, CODE, ALWAYS, \
 	     VMCS_LINK_POINTER, PROC2_CONTROLS, NONE, \
-	     "a VMCS of other revision, or other shadow bit") \
+	     "other revision or shadow bit") \
 	RULE(N_LINK_CURRENT, GUEST_OTHER, CODE, ALWAYS, \
 	     VMCS_LINK_POINTER, NONE, NONE, "must not be this VMCS") \
 	RULE(P_FIELD, GUEST_PDPTES, CODE, ALWAYS, \
@@ -280,9 +273,9 @@
 	RULE(P_MEMORY, GUEST_PDPTES, CODE, ALWAYS, \
 	     GUEST_CR3, NONE, NONE, "a PDPTE with reserved bits") \
 	RULE(M_INDEX, LOADING, CODE, ALWAYS, \
-	     ENTRY_MSR_LOAD, ENTRY_MSR_LOAD_COUNT, NONE, "an MSR that entries do not load") \
+	     ENTRY_MSR_LOAD, ENTRY_MSR_LOAD_COUNT, NONE, "no entry loads this MSR") \
 	RULE(M_RESERVED, LOADING, CODE, ALWAYS, \
-	     ENTRY_MSR_LOAD, ENTRY_MSR_LOAD_COUNT, NONE, "bits 63:32 of an entry must be 0") \
+	     ENTRY_MSR_LOAD, ENTRY_MSR_LOAD_COUNT, NONE, "an entry's bits 63:32 must be 0") \
 	RULE(M_VALUE, LOADING, CODE, ALWAYS, \
 	     ENTRY_MSR_LOAD, ENTRY_MSR_LOAD_COUNT, NONE, "a value that WRMSR refuses")
 /* clang-format on */

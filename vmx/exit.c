@@ -6,6 +6,7 @@
 #include "vmx/exit.h"
 
 #include "arch/x86_64/cpu.h"
+#include "lib/words.h"
 #include "vmx/caps.h"
 #include "vmx/dump.h"
 #include "vmx/events.h"
@@ -87,82 +88,106 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[65] = exit_impossible,
 };
 
-/* Names of all reasons; `never` says why one without a handler cannot occur here. */
-static const struct {
-	const char *name;
-	const char *never;
-} reasons[EXIT_REASONS] = {
-	[EXIT_EXCEPTION] = {"exception or NMI", NULL},
-	[EXIT_EXTERNAL_INTERRUPT] = {"external interrupt", NULL},
-	[EXIT_TRIPLE_FAULT] = {"triple fault", NULL},
-	[EXIT_INIT] = {"INIT signal", "nobody sends this CPU an INIT"},
-	[EXIT_SIPI] = {"start-up IPI", "no vCPU is in the wait-for-SIPI state"},
-	[EXIT_IO_SMI] = {"I/O SMI", "there is no dual-monitor treatment of SMIs"},
-	[EXIT_OTHER_SMI] = {"other SMI", "there is no dual-monitor treatment of SMIs"},
-	[EXIT_INTERRUPT_WINDOW] = {"interrupt window", NULL},
-	[EXIT_NMI_WINDOW] = {"NMI window", NULL},
-	[EXIT_TASK_SWITCH] = {"task switch", NULL},
-	[EXIT_CPUID] = {"CPUID", NULL},
-	[EXIT_GETSEC] = {"GETSEC", NULL},
-	[EXIT_HLT] = {"HLT", NULL},
-	[EXIT_INVD] = {"INVD", NULL},
-	[EXIT_INVLPG] = {"INVLPG", "'INVLPG exiting' is off: with VPID the CPU does it"},
-	[EXIT_RDPMC] = {"RDPMC", NULL},
-	[EXIT_RDTSC] = {"RDTSC", "'RDTSC exiting' is off: the TSC offset does it"},
-	[EXIT_RSM] = {"RSM", "outside SMM it raises #UD and does not exit"},
-	[EXIT_VMCALL] = {"VMCALL", NULL},
-	[EXIT_VMCLEAR] = {"VMCLEAR", NULL},
-	[EXIT_VMLAUNCH] = {"VMLAUNCH", NULL},
-	[EXIT_VMPTRLD] = {"VMPTRLD", NULL},
-	[EXIT_VMPTRST] = {"VMPTRST", NULL},
-	[EXIT_VMREAD] = {"VMREAD", NULL},
-	[EXIT_VMRESUME] = {"VMRESUME", NULL},
-	[EXIT_VMWRITE] = {"VMWRITE", NULL},
-	[EXIT_VMXOFF] = {"VMXOFF", NULL},
-	[EXIT_VMXON] = {"VMXON", NULL},
-	[EXIT_CR_ACCESS] = {"control-register access", NULL},
-	[EXIT_DR_ACCESS] = {"MOV DR", "'MOV-DR exiting' is off: the guest has the registers"},
-	[EXIT_IO] = {"I/O instruction", NULL},
-	[EXIT_RDMSR] = {"RDMSR", NULL},
-	[EXIT_WRMSR] = {"WRMSR", NULL},
-	[EXIT_INVALID_GUEST_STATE] = {"VM entry refused: invalid guest state", NULL},
-	[EXIT_MSR_LOADING] = {"VM entry refused: MSR loading", "no MSRs are loaded by entry"},
-	[EXIT_MWAIT] = {"MWAIT", NULL},
-	[EXIT_MONITOR_TRAP] = {"monitor trap flag", "'monitor trap flag' is off"},
-	[EXIT_MONITOR] = {"MONITOR", NULL},
-	[EXIT_PAUSE] = {"PAUSE", NULL},
-	[EXIT_ENTRY_MACHINE_CHECK] = {"machine check during VM entry", NULL},
-	[EXIT_TPR_BELOW_THRESHOLD] = {"TPR below threshold", NULL},
-	[EXIT_APIC_ACCESS] = {"APIC access", NULL},
-	[EXIT_VIRTUALIZED_EOI] = {"virtualized EOI", NULL},
-	[EXIT_GDTR_IDTR] = {"GDTR or IDTR access", "'descriptor-table exiting' is off"},
-	[EXIT_LDTR_TR] = {"LDTR or TR access", "'descriptor-table exiting' is off"},
-	[EXIT_EPT_VIOLATION] = {"EPT violation", NULL},
-	[EXIT_EPT_MISCONFIGURATION] = {"EPT misconfiguration", NULL},
-	[EXIT_INVEPT] = {"INVEPT", NULL},
-	[EXIT_RDTSCP] = {"RDTSCP", "'RDTSC exiting' is off"},
-	[EXIT_PREEMPTION_TIMER] = {"VMX-preemption timer", NULL},
-	[EXIT_INVVPID] = {"INVVPID", NULL},
-	[EXIT_WBINVD] = {"WBINVD", NULL},
-	[EXIT_XSETBV] = {"XSETBV", NULL},
-	[EXIT_APIC_WRITE] = {"APIC write", NULL},
-	[EXIT_RDRAND] = {"RDRAND", "'RDRAND exiting' is off: the guest has the instruction"},
-	[EXIT_INVPCID] = {"INVPCID", "'INVLPG exiting' is off"},
-	[EXIT_VMFUNC] = {"VMFUNC", "'enable VM functions' is off: it raises #UD"},
-	[EXIT_ENCLS] = {"ENCLS", "'ENCLS exiting' is off, and CPUID offers no SGX"},
-	[EXIT_RDSEED] = {"RDSEED", "'RDSEED exiting' is off: the guest has the instruction"},
-	[EXIT_PML_FULL] = {"page-modification log full", "'enable PML' is off"},
-	[EXIT_XSAVES] = {"XSAVES", "'enable XSAVES/XRSTORS' is off: it raises #UD"},
-	[EXIT_XRSTORS] = {"XRSTORS", "'enable XSAVES/XRSTORS' is off: it raises #UD"},
-	[EXIT_SPP] = {"sub-page permission event", "'sub-page write permissions' is off"},
-	[EXIT_UMWAIT] = {"UMWAIT", "'enable user wait and pause' is off: it raises #UD"},
-	[EXIT_TPAUSE] = {"TPAUSE", "'enable user wait and pause' is off: it raises #UD"},
-	[EXIT_LOADIWKEY] = {"LOADIWKEY", "'LOADIWKEY exiting' is off"},
+#define OFF "its control is off"
+/* All reasons in order: their names, and why one without a handler cannot occur here. */
+/* clang-format off */
+#define REASONS(X) \
+	X(EXIT_EXCEPTION, "exception or NMI", "") \
+	X(EXIT_EXTERNAL_INTERRUPT, "external interrupt", "") \
+	X(EXIT_TRIPLE_FAULT, "triple fault", "") \
+	X(EXIT_INIT, "INIT signal", "nobody sends this CPU an INIT") \
+	X(EXIT_SIPI, "start-up IPI", "no vCPU waits in that state") \
+	X(EXIT_IO_SMI, "I/O SMI", "no SMM monitor is there") \
+	X(EXIT_OTHER_SMI, "other SMI", "no SMM monitor is there") \
+	X(EXIT_INTERRUPT_WINDOW, "interrupt window", "") \
+	X(EXIT_NMI_WINDOW, "NMI window", "") \
+	X(EXIT_TASK_SWITCH, "task switch", "") \
+	X(EXIT_CPUID, "CPUID", "") \
+	X(EXIT_GETSEC, "GETSEC", "") \
+	X(EXIT_HLT, "HLT", "") \
+	X(EXIT_INVD, "INVD", "") \
+	X(EXIT_INVLPG, "INVLPG", OFF) \
+	X(EXIT_RDPMC, "RDPMC", "") \
+	X(EXIT_RDTSC, "RDTSC", OFF) \
+	X(EXIT_RSM, "RSM", "it raises #UD outside SMM") \
+	X(EXIT_VMCALL, "VMCALL", "") \
+	X(EXIT_VMCLEAR, "VMCLEAR", "") \
+	X(EXIT_VMLAUNCH, "VMLAUNCH", "") \
+	X(EXIT_VMPTRLD, "VMPTRLD", "") \
+	X(EXIT_VMPTRST, "VMPTRST", "") \
+	X(EXIT_VMREAD, "VMREAD", "") \
+	X(EXIT_VMRESUME, "VMRESUME", "") \
+	X(EXIT_VMWRITE, "VMWRITE", "") \
+	X(EXIT_VMXOFF, "VMXOFF", "") \
+	X(EXIT_VMXON, "VMXON", "") \
+	X(EXIT_CR_ACCESS, "control-register access", "") \
+	X(EXIT_DR_ACCESS, "MOV DR", OFF) \
+	X(EXIT_IO, "I/O instruction", "") \
+	X(EXIT_RDMSR, "RDMSR", "") \
+	X(EXIT_WRMSR, "WRMSR", "") \
+	X(EXIT_INVALID_GUEST_STATE, "VM entry refused: invalid guest state", "") \
+	X(EXIT_MSR_LOADING, "VM entry refused: MSR loading", "no MSRs are loaded by entry") \
+	X(35, "unknown", "") \
+	X(EXIT_MWAIT, "MWAIT", "") \
+	X(EXIT_MONITOR_TRAP, "monitor trap flag", OFF) \
+	X(38, "unknown", "") \
+	X(EXIT_MONITOR, "MONITOR", "") \
+	X(EXIT_PAUSE, "PAUSE", "") \
+	X(EXIT_ENTRY_MACHINE_CHECK, "machine check during VM entry", "") \
+	X(42, "unknown", "") \
+	X(EXIT_TPR_BELOW_THRESHOLD, "TPR below threshold", "") \
+	X(EXIT_APIC_ACCESS, "APIC access", "") \
+	X(EXIT_VIRTUALIZED_EOI, "virtualized EOI", "") \
+	X(EXIT_GDTR_IDTR, "GDTR or IDTR access", OFF) \
+	X(EXIT_LDTR_TR, "LDTR or TR access", OFF) \
+	X(EXIT_EPT_VIOLATION, "EPT violation", "") \
+	X(EXIT_EPT_MISCONFIGURATION, "EPT misconfiguration", "") \
+	X(EXIT_INVEPT, "INVEPT", "") \
+	X(EXIT_RDTSCP, "RDTSCP", OFF) \
+	X(EXIT_PREEMPTION_TIMER, "VMX-preemption timer", "") \
+	X(EXIT_INVVPID, "INVVPID", "") \
+	X(EXIT_WBINVD, "WBINVD", "") \
+	X(EXIT_XSETBV, "XSETBV", "") \
+	X(EXIT_APIC_WRITE, "APIC write", "") \
+	X(EXIT_RDRAND, "RDRAND", OFF) \
+	X(EXIT_INVPCID, "INVPCID", OFF) \
+	X(EXIT_VMFUNC, "VMFUNC", OFF) \
+	X(EXIT_ENCLS, "ENCLS", OFF) \
+	X(EXIT_RDSEED, "RDSEED", OFF) \
+	X(EXIT_PML_FULL, "page-modification log full", OFF) \
+	X(EXIT_XSAVES, "XSAVES", OFF) \
+	X(EXIT_XRSTORS, "XRSTORS", OFF) \
+	X(65, "unknown", "") \
+	X(EXIT_SPP, "sub-page permission event", OFF) \
+	X(EXIT_UMWAIT, "UMWAIT", OFF) \
+	X(EXIT_TPAUSE, "TPAUSE", OFF) \
+	X(EXIT_LOADIWKEY, "LOADIWKEY", OFF)
+/* clang-format on */
+
+enum {
+#define REASON_PLACE(reason, name, never) PLACE_##reason,
+	REASONS(REASON_PLACE)
+#undef REASON_PLACE
 };
+#define REASON_CHECK(reason, name, never) _Static_assert((int)PLACE_##reason == (int)reason, name);
+REASONS(REASON_CHECK)
+#undef REASON_CHECK
+_Static_assert(PLACE_EXIT_LOADIWKEY == EXIT_REASONS - 1, "a name for every reason");
+
+#define REASON_TEXT(reason, name, never) name "\0" never "\0"
+static const char reasons[] = REASONS(REASON_TEXT);
+#undef REASON_TEXT
+
+static const char *why_never(uint32_t reason)
+{
+	const char *why = reason < EXIT_REASONS ? word_at(reasons, 2 * reason + 1) : "";
+
+	return *why ? why : "unknown to this version";
+}
 
 const char *exit_name(uint32_t reason)
 {
-	return reason < EXIT_REASONS && reasons[reason].name ? reasons[reason].name : "unknown";
+	return reason < EXIT_REASONS ? word_at(reasons, 2 * reason) : "unknown";
 }
 
 #define CS_LONG_MODE BIT(13)
@@ -209,9 +234,7 @@ static __attribute__((noinline, cold)) void exit_without_handler(struct vmx_vcpu
 		return;
 	}
 	vm_end(v->vcpu.vm, VERDICT_CRASH, "exit %u (%s) has no handler: %s", basic,
-	       exit_name(basic),
-	       basic < EXIT_REASONS && reasons[basic].never ? reasons[basic].never
-							    : "unknown to this version");
+	       exit_name(basic), why_never(basic));
 }
 
 static enum exit_action exit_impossible(struct vmx_vcpu *v)

@@ -6,17 +6,17 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/panic.h"
-#include "lib/string.h"
+#include "lib/words.h"
 
 static const uint16_t encodings[] = {
-#define VMCS_ENCODING(name, value) value,
+#define VMCS_ENCODING(prefix, name, value) value,
 	VMCS_FIELDS(VMCS_ENCODING)
 #undef VMCS_ENCODING
 };
 
-/* One after another, each ended by a NUL. */
+/* Without "GUEST_" and "HOST_". */
 static const char names[] =
-#define VMCS_NAME(name, value) #name "\0"
+#define VMCS_NAME(prefix, name, value) #name "\0"
 	VMCS_FIELDS(VMCS_NAME)
 #undef VMCS_NAME
 	;
@@ -26,23 +26,26 @@ vmcs_field vmcs_field_at(enum vmcs_index index)
 	return (vmcs_field){encodings[index]};
 }
 
-const char *vmcs_index_name(enum vmcs_index index)
+const char *vmcs_name_prefix(enum vmcs_index index)
 {
-	const char *name = names;
-
-	for (unsigned i = 0; i < (unsigned)index; i++)
-		name += strlen(name) + 1;
-	return name;
+	if (index >= FIELD_GUEST_ES_SELECTOR && index <= FIELD_GUEST_SSP_TABLE)
+		return "GUEST_";
+	return index >= FIELD_HOST_ES_SELECTOR && index <= FIELD_HOST_SSP_TABLE ? "HOST_" : "";
 }
 
-static const char *field_name(vmcs_field field)
+const char *vmcs_name(enum vmcs_index index)
+{
+	return word_at(names, index);
+}
+
+static enum vmcs_index index_of(vmcs_field field)
 {
 	unsigned i = 0;
 
 	/* Every vmcs_field is in the table. */
 	while (encodings[i] != field.encoding)
 		i++;
-	return vmcs_index_name((enum vmcs_index)i);
+	return (enum vmcs_index)i;
 }
 
 bool vmcs_try_read(vmcs_field field, uint64_t *value)
@@ -66,15 +69,23 @@ static const char *last_error(void)
 	return vmx_instruction_error(number);
 }
 
+static _Noreturn void failed(const char *instruction, vmcs_field field)
+{
+	enum vmcs_index index = index_of(field);
+
+	panic("%s of %s%s (0x%x): %s", instruction, vmcs_name_prefix(index), vmcs_name(index),
+	      field.encoding, last_error());
+}
+
 _Noreturn void vmcs_read_failed(vmcs_field field)
 {
-	panic("VMREAD of %s (0x%x): %s", field_name(field), field.encoding, last_error());
+	failed("VMREAD", field);
 }
 
 _Noreturn void vmcs_write_failed(vmcs_field field, uint64_t value)
 {
-	panic("VMWRITE of 0x%lx to %s (0x%x): %s", value, field_name(field), field.encoding,
-	      last_error());
+	log_error("value 0x%lx", value);
+	failed("VMWRITE", field);
 }
 
 void vmcs_dump(enum vmcs_group group)
@@ -92,8 +103,9 @@ void vmcs_dump(enum vmcs_group group)
 			log_error("  %s", line);
 			length = 0;
 		}
-		length += format(line + length, sizeof(line) - length, "%s=%lx ",
-				 vmcs_index_name((enum vmcs_index)i), value);
+		length += format(line + length, sizeof(line) - length, "%s%s=%lx ",
+				 vmcs_name_prefix((enum vmcs_index)i),
+				 vmcs_name((enum vmcs_index)i), value);
 	}
 	if (length)
 		log_error("  %s", line);
@@ -138,34 +150,35 @@ bool vmx_invvpid(enum invvpid_type type, uint16_t vpid, uint64_t address)
 /* SDM volume 3, "VM Instruction Error Numbers". */
 const char *vmx_instruction_error(uint64_t number)
 {
-	static const char *const words[] = {
-		[0] = "no error recorded",
-		[1] = "VMCALL executed in VMX root operation",
-		[2] = "VMCLEAR with invalid physical address",
-		[3] = "VMCLEAR with VMXON pointer",
-		[4] = "VMLAUNCH with non-clear VMCS",
-		[5] = "VMRESUME with non-launched VMCS",
-		[6] = "VMRESUME after VMXOFF",
-		[7] = "VM entry with invalid control fields",
-		[8] = "VM entry with invalid host-state fields",
-		[9] = "VMPTRLD with invalid physical address",
-		[10] = "VMPTRLD with VMXON pointer",
-		[11] = "VMPTRLD with incorrect VMCS revision identifier",
-		[12] = "VMREAD or VMWRITE of an unsupported VMCS component",
-		[13] = "VMWRITE to a read-only VMCS component",
-		[15] = "VMXON executed in VMX root operation",
-		[16] = "VM entry with invalid executive-VMCS pointer",
-		[17] = "VM entry with non-launched executive VMCS",
-		[18] = "VM entry with executive-VMCS pointer not VMXON pointer",
-		[19] = "VMCALL with non-clear VMCS",
-		[20] = "VMCALL with invalid VM-exit control fields",
-		[22] = "VMCALL with incorrect MSEG revision identifier",
-		[23] = "VMXOFF under dual-monitor treatment of SMIs and SMM",
-		[24] = "VMCALL with invalid SMM-monitor features",
-		[25] = "VM entry with invalid VM-execution control fields in executive VMCS",
-		[26] = "VM entry with events blocked by MOV SS",
-		[28] = "invalid operand to INVEPT or INVVPID",
-	};
+	static const char words[] = "no error recorded\0"
+				    "VMCALL executed in VMX root operation\0"
+				    "VMCLEAR with invalid physical address\0"
+				    "VMCLEAR with VMXON pointer\0"
+				    "VMLAUNCH with non-clear VMCS\0"
+				    "VMRESUME with non-launched VMCS\0"
+				    "VMRESUME after VMXOFF\0"
+				    "VM entry with invalid control fields\0"
+				    "VM entry with invalid host-state fields\0"
+				    "VMPTRLD with invalid physical address\0"
+				    "VMPTRLD with VMXON pointer\0"
+				    "VMPTRLD with incorrect VMCS revision identifier\0"
+				    "VMREAD or VMWRITE of an unsupported VMCS component\0"
+				    "VMWRITE to a read-only VMCS component\0"
+				    "unknown\0"
+				    "VMXON executed in VMX root operation\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "unknown\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "for SMM\0"
+				    "VM entry with events blocked by MOV SS\0"
+				    "unknown\0"
+				    "invalid operand to INVEPT or INVVPID\0";
 
-	return number < ARRAY_SIZE(words) && words[number] ? words[number] : "unknown error number";
+	return number <= 28 ? word_at(words, (unsigned)number) : "unknown error number";
 }

@@ -53,9 +53,10 @@ failed:
 /* False instead of a panic; for dumps on a CPU that may not have the field. */
 bool vmcs_try_read(vmcs_field field, uint64_t *value);
 
-/* The field at that place, and its name. */
+/* The field at that place; its name is in two parts: "HOST_", "GUEST_" or nothing, and the rest. */
 vmcs_field vmcs_field_at(enum vmcs_index index);
-const char *vmcs_index_name(enum vmcs_index index);
+const char *vmcs_name_prefix(enum vmcs_index index);
+const char *vmcs_name(enum vmcs_index index);
 /* Prints all fields of a group that the CPU has, at error level, some to a line. */
 void vmcs_dump(enum vmcs_group group);
 
