@@ -19,6 +19,7 @@
 #include "vmx/console.h"
 #include "vmx/core.h"
 #include "vmx/defenses.h"
+#include "vmx/entry_explain.h"
 #include "vmx/govern.h"
 #include "vmx/life.h"
 #include "vmx/vmcs.h"
@@ -179,6 +180,10 @@ static void start_vms(void)
 	};
 
 	core_init(pcpu_count(), machine_host()->hz);
+	entry_set_options(options.check_entries,
+			  options.fault < FAULT_ENTRY_CONTROLS
+				  ? SPOIL_NONE
+				  : options.fault - FAULT_ENTRY_CONTROLS + SPOIL_CONTROLS);
 	console_init(govern_ops(machine_host(), end_all), config.vms, machine_host()->hz);
 	core_set_housekeeping(housekeeping, life_look);
 	smp_run_others(run_core);

@@ -9,127 +9,96 @@
 #include "lib/parse.h"
 #include "lib/string.h"
 
-/* Which of the words it is; false: none. Words may be NULL. */
-static bool find_word(const char *const *words, unsigned count, const char *value, unsigned *index)
-{
-	for (*index = 0; *index < count; ++*index)
-		if (words[*index] && strcmp(value, words[*index]) == 0)
-			return true;
-	return false;
-}
-
-static bool parse_at_end(struct options *options, const char *value)
-{
-	static const char *const words[] = {
-		[AT_END_WAIT] = "wait", [AT_END_POWEROFF] = "poweroff", [AT_END_REBOOT] = "reboot"};
-	unsigned index;
-
-	if (!find_word(words, ARRAY_SIZE(words), value, &index))
-		return false;
-	options->at_end = (enum at_end)index;
-	return true;
-}
-
-static bool parse_cores(struct options *options, const char *value)
-{
-	uint64_t cores;
-
-	if (!text_number(text_from(value, strlen(value)), CORES_MAX, &cores) || !cores)
-		return false;
-	options->cores = (unsigned)cores;
-	return true;
-}
-
-static bool parse_mitigations(struct options *options, const char *value)
-{
-	static const char *const words[] = {
-		[MITIGATIONS_AUTO] = "auto", [MITIGATIONS_OFF] = "off", [MITIGATIONS_ON] = "on"};
-	unsigned index;
-
-	if (!find_word(words, ARRAY_SIZE(words), value, &index))
-		return false;
-	options->mitigations = (enum mitigations)index;
-	return true;
-}
-
+/* The options' values: words in the order of their enums, or numbers up to a limit. */
+#define AT_END_WORDS	  "wait\0poweroff\0reboot\0"
+#define LOG_WORDS	  "error\0warn\0info\0debug\0"
+#define VMS_WORDS	  "together\0in-turn\0"
+#define CHECK_WORDS	  "always\0"
+#define MITIGATIONS_WORDS "auto\0off\0on\0"
+#define FAULT_WORDS                                                                       \
+	"hang\0panic-ap\0panic-all\0calls\0dead-ap\0late-ap\0mtrr\0tsc\0entry-controls\0" \
+	"entry-host\0entry-guest\0"
+_Static_assert(AT_END_REBOOT == 2 && MITIGATIONS_ON == 2 && LOG_DEBUG == 3 && FAULT_CALLS == 4 &&
+		       FAULT_ENTRY_GUEST == 11,
+	       "the words' order");
 #define REPEAT_MAX 1000000
 
-static bool parse_repeat(struct options *options, const char *value)
-{
-	uint64_t times;
+enum key { AT_END, LOG, VMS, ENTRYCHECK, MITIGATIONS, FAULT, REPEAT, CORES };
 
-	if (!text_number(text_from(value, strlen(value)), REPEAT_MAX, &times) || !times)
-		return false;
-	options->repeat = (unsigned)times;
-	return true;
+static const struct {
+	char key[12];
+	uint32_t number;   /* the most; of words, what the first stands for */
+	const char *words; /* NULL: a number */
+} known[] = {
+	[AT_END] = {"at-end", 0, AT_END_WORDS},
+	[LOG] = {"log", 0, LOG_WORDS},
+	[VMS] = {"vms", 0, VMS_WORDS},
+	[ENTRYCHECK] = {"entrycheck", true, CHECK_WORDS},
+	[MITIGATIONS] = {"mitigations", 0, MITIGATIONS_WORDS},
+	[FAULT] = {"fault", FAULT_HANG, FAULT_WORDS},
+	[REPEAT] = {"repeat", REPEAT_MAX, NULL},
+	[CORES] = {"cores", CORES_MAX, NULL},
+};
+
+static void set(struct options *options, enum key key, unsigned value)
+{
+	switch (key) {
+	case AT_END: options->at_end = (enum at_end)value; break;
+	case LOG: options->log = (enum log_level)value; break;
+	case VMS: options->in_turn = value; break;
+	case ENTRYCHECK: options->check_entries = value; break;
+	case MITIGATIONS: options->mitigations = (enum mitigations)value; break;
+	case FAULT: options->fault = (enum fault)value; break;
+	case REPEAT: options->repeat = value; break;
+	case CORES: options->cores = value; break;
+	}
 }
 
-static bool parse_vms(struct options *options, const char *value)
+/* "wait, poweroff or so": all words of the list. */
+static bool bad_word(struct error *error, unsigned key, const char *value)
 {
-	options->in_turn = strcmp(value, "in-turn") == 0;
-	return options->in_turn || strcmp(value, "together") == 0;
+	char list[160];
+	size_t length = 0;
+
+	for (const char *word = known[key].words; *word; word += strlen(word) + 1)
+		length += format(list + length, sizeof(list) - length, " %s", word);
+	return error_set(error, "boot option %s=%s: want one of:%s", known[key].key, value, list);
 }
 
-static bool parse_fault(struct options *options, const char *value)
+static bool parse_value(struct options *options, unsigned key, const char *value,
+			struct error *error)
 {
-	static const char *const words[] = {[FAULT_HANG] = "hang",
-					    [FAULT_PANIC] = "panic-ap",
-					    [FAULT_PANIC_ALL] = "panic-all",
-					    [FAULT_DEAD] = "dead-ap",
-					    [FAULT_LATE] = "late-ap",
-					    [FAULT_MTRR] = "mtrr",
-					    [FAULT_TSC] = "tsc",
-					    [FAULT_CALLS] = "calls"};
-	unsigned index;
+	uint64_t number = known[key].number;
 
-	if (!find_word(words, ARRAY_SIZE(words), value, &index))
-		return false;
-	options->fault = (enum fault)index;
-	return true;
+	if (!known[key].words) {
+		if (!text_number(text_from(value, strlen(value)), known[key].number, &number) ||
+		    !number)
+			return error_set(error, "boot option %s=%s: want a number from 1 to %u",
+					 known[key].key, value, known[key].number);
+		set(options, (enum key)key, (unsigned)number);
+		return true;
+	}
+	for (const char *word = known[key].words; *word; word += strlen(word) + 1, number++)
+		if (strcmp(word, value) == 0) {
+			set(options, (enum key)key, (unsigned)number);
+			return true;
+		}
+	return bad_word(error, key, value);
 }
 
 static bool parse_option(struct options *options, const char *key, const char *value,
 			 struct error *error)
 {
-	if (strcmp(key, "at-end") == 0)
-		return parse_at_end(options, value) ||
-		       error_set(error, "boot option at-end=%s: poweroff, reboot or wait is right",
-				 value);
-	if (strcmp(key, "log") == 0)
-		return log_level_parse(value, &options->log) ||
-		       error_set(error, "boot option log=%s: error, warn, info or debug is right",
-				 value);
-	if (strcmp(key, "without") == 0) {
-		format(options->without, sizeof(options->without), "%s", value);
-		return true;
-	}
-	if (strcmp(key, "vms") == 0)
-		return parse_vms(options, value) ||
-		       error_set(error, "boot option vms=%s: together or in-turn is right", value);
-	if (strcmp(key, "repeat") == 0)
-		return parse_repeat(options, value) ||
-		       error_set(error, "boot option repeat=%s: want a number from 1 to %u", value,
-				 REPEAT_MAX);
-	if (strcmp(key, "cores") == 0)
-		return parse_cores(options, value) ||
-		       error_set(error, "boot option cores=%s: want a number from 1 to %u", value,
-				 CORES_MAX);
-	if (strcmp(key, "mitigations") == 0)
-		return parse_mitigations(options, value) ||
-		       error_set(error, "boot option mitigations=%s: auto, off or on is right",
-				 value);
-	if (strcmp(key, "fault") == 0)
-		return parse_fault(options, value) ||
-		       error_set(error,
-				 "boot option fault=%s: hang, panic-ap, panic-all, calls, "
-				 "dead-ap, late-ap, mtrr or tsc is right",
-				 value);
-	return error_set(
-		error,
-		"boot option %s: unknown; known are at-end=, cores=, fault=, log=, mitigations=, "
-		"repeat=, vms= "
-		"and without=",
-		key);
+	for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcmp(key, known[i].key) == 0)
+			return parse_value(options, i, value, error);
+	if (strcmp(key, "without") != 0)
+		return error_set(error,
+				 "boot option %s: unknown; known are at-end=, cores=, entrycheck=, "
+				 "fault=, log=, mitigations=, repeat=, vms= and without=",
+				 key);
+	format(options->without, sizeof(options->without), "%s", value);
+	return true;
 }
 
 bool options_parse(struct options *options, const char *cmdline, struct error *error)

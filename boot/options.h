@@ -23,7 +23,10 @@ enum fault {
 	FAULT_DEAD, /* from here on while the cores start */
 	FAULT_LATE,
 	FAULT_MTRR,
-	FAULT_TSC
+	FAULT_TSC,
+	FAULT_ENTRY_CONTROLS, /* from here on before each VM entry */
+	FAULT_ENTRY_HOST,
+	FAULT_ENTRY_GUEST
 };
 
 struct options {
@@ -32,7 +35,8 @@ struct options {
 	bool in_turn;	 /* the VMs run one after another */
 	unsigned repeat; /* each VM that passes starts again until it has run so often; 0: once */
 	enum mitigations mitigations;
-	unsigned cores; /* use so many at most; 0: all */
+	unsigned cores;	    /* use so many at most; 0: all */
+	bool check_entries; /* by all rules, before each VM entry */
 	enum fault fault;
 	char without[160]; /* CPU features to do without: see vmx_caps_init */
 };

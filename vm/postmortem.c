@@ -145,32 +145,44 @@ static void put_flags(struct outbuf *out, uint64_t value, const struct flag *fla
 			outbuf_print(out, " %s", flags[i].name);
 }
 
+static const struct flag cr0_flags[] = {{0, "PE"},  {1, "MP"},	{2, "EM"},  {3, "TS"},	{5, "NE"},
+					{16, "WP"}, {18, "AM"}, {29, "NW"}, {30, "CD"}, {31, "PG"}};
+static const struct flag cr4_flags[] = {
+	{0, "VME"},   {1, "PVI"},   {2, "TSD"},	  {3, "DE"},	{4, "PSE"},   {5, "PAE"},
+	{6, "MCE"},   {7, "PGE"},   {8, "PCE"},	  {9, "FXSR"},	{10, "XMM"},  {11, "UMIP"},
+	{12, "LA57"}, {16, "FSGS"}, {17, "PCID"}, {18, "XSAV"}, {20, "SMEP"}, {21, "SMAP"}};
+static const struct flag efer_flags[] = {{0, "SCE"}, {8, "LME"}, {10, "LMA"}, {11, "NXE"}};
+static const struct flag rflags_flags[] = {
+	{0, "CF"},  {2, "PF"},	{4, "AF"},  {6, "ZF"},	{7, "SF"},  {8, "TF"}, {9, "IF"},
+	{10, "DF"}, {11, "OF"}, {14, "NT"}, {16, "RF"}, {17, "VM"}, {18, "AC"}};
+
+void postmortem_flags(enum postmortem_register which, uint64_t value, struct outbuf *out)
+{
+	switch (which) {
+	case POSTMORTEM_RFLAGS:
+		put_flags(out, value, rflags_flags, ARRAY_SIZE(rflags_flags));
+		break;
+	case POSTMORTEM_CR0: put_flags(out, value, cr0_flags, ARRAY_SIZE(cr0_flags)); break;
+	case POSTMORTEM_CR4: put_flags(out, value, cr4_flags, ARRAY_SIZE(cr4_flags)); break;
+	case POSTMORTEM_EFER: put_flags(out, value, efer_flags, ARRAY_SIZE(efer_flags)); break;
+	}
+}
+
 static void report_flags(const struct postmortem *pm)
 {
-	static const struct flag cr0[] = {{0, "PE"},  {1, "MP"},  {2, "EM"},  {3, "TS"},
-					  {5, "NE"},  {16, "WP"}, {18, "AM"}, {29, "NW"},
-					  {30, "CD"}, {31, "PG"}};
-	static const struct flag cr4[] = {
-		{0, "VME"},   {1, "PVI"},   {2, "TSD"},	  {3, "DE"},	{4, "PSE"},   {5, "PAE"},
-		{6, "MCE"},   {7, "PGE"},   {8, "PCE"},	  {9, "FXSR"},	{10, "XMM"},  {11, "UMIP"},
-		{12, "LA57"}, {16, "FSGS"}, {17, "PCID"}, {18, "XSAV"}, {20, "SMEP"}, {21, "SMAP"}};
-	static const struct flag efer[] = {{0, "SCE"}, {8, "LME"}, {10, "LMA"}, {11, "NXE"}};
-	static const struct flag rflags[] = {
-		{0, "CF"},  {2, "PF"},	{4, "AF"},  {6, "ZF"},	{7, "SF"},  {8, "TF"}, {9, "IF"},
-		{10, "DF"}, {11, "OF"}, {14, "NT"}, {16, "RF"}, {17, "VM"}, {18, "AC"}};
 	const struct monitor_regs *r = pm->regs;
 	char text[160];
 	struct outbuf out;
 
 	outbuf_init(&out, text, sizeof(text) - 1);
 	outbuf_print(&out, "rflags:");
-	put_flags(&out, r->rflags, rflags, ARRAY_SIZE(rflags));
+	postmortem_flags(POSTMORTEM_RFLAGS, r->rflags, &out);
 	outbuf_print(&out, "; cr0:");
-	put_flags(&out, r->cr0, cr0, ARRAY_SIZE(cr0));
+	postmortem_flags(POSTMORTEM_CR0, r->cr0, &out);
 	outbuf_print(&out, "; cr4:");
-	put_flags(&out, r->cr4, cr4, ARRAY_SIZE(cr4));
+	postmortem_flags(POSTMORTEM_CR4, r->cr4, &out);
 	outbuf_print(&out, "; efer:");
-	put_flags(&out, r->efer, efer, ARRAY_SIZE(efer));
+	postmortem_flags(POSTMORTEM_EFER, r->efer, &out);
 	text[out.length] = '\0';
 	print(pm, "  %s", text);
 }

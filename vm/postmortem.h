@@ -48,6 +48,10 @@ struct postmortem {
 /* "#PF at 0x1000" or "#GP": for a verdict's reason. */
 void postmortem_name(const struct postmortem_exception *exception, struct outbuf *out);
 
+/* The names of the bits that are set, a blank before each. */
+enum postmortem_register { POSTMORTEM_RFLAGS, POSTMORTEM_CR0, POSTMORTEM_CR4, POSTMORTEM_EFER };
+void postmortem_flags(enum postmortem_register which, uint64_t value, struct outbuf *out);
+
 void postmortem_report(const struct postmortem *pm);
 
 #endif

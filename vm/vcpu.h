@@ -18,6 +18,7 @@ struct vm;
 enum vcpu_attention {
 	ATTENTION_EVENT = 1 << 0, /* an event may be deliverable, or must be injected */
 	ATTENTION_TIMER = 1 << 1, /* the next deadline may have moved, or the core has work */
+	ATTENTION_ENTRY = 1 << 2, /* for good: something is to be done before each entry */
 };
 
 /* The same, set by other cores. */

@@ -5,6 +5,7 @@
 #include "arch/x86_64/cpu.h"
 #include "lib/log.h"
 #include "vmx/cr.h"
+#include "vmx/entry_explain.h"
 #include "vmx/exit.h"
 #include "vmx/vmcs.h"
 
@@ -26,38 +27,37 @@ const char *dump_mode_name(void)
 	return rights & CS_BIG ? "32-bit mode" : "16-bit protected mode";
 }
 
-void dump_vm_fail(struct vmx_vcpu *v)
+static void ask_for_report(void)
 {
+	log_error("  no rule that Socle knows is broken; please report this with these fields:");
+}
+
+const char *dump_vm_fail(struct vmx_vcpu *v)
+{
+	/* Before other instructions fail: a field that is read, and that the CPU lacks. */
 	uint64_t number = vmcs_read(INSTRUCTION_ERROR);
+	const char *error = vmx_instruction_error(number);
 
 	log_error("VM %s: vCPU %u: the CPU refuses the entry, error %lu: %s",
-		  v->vcpu.vm->config->name, v->vcpu.id, number, vmx_instruction_error(number));
-	if (number == ERROR_CONTROLS) {
-		log_error("  a field of the controls is wrong; these are all of them:");
-		vmcs_dump(VMCS_CONTROL);
-	} else if (number == ERROR_HOST) {
-		log_error("  a field of the host state is wrong; these are all of them:");
-		vmcs_dump(VMCS_HOST);
+		  v->vcpu.vm->config->name, v->vcpu.id, number, error);
+	if ((number == ERROR_CONTROLS || number == ERROR_HOST) && !entry_explain(v)) {
+		ask_for_report();
+		vmcs_dump(number == ERROR_CONTROLS ? VMCS_CONTROL : VMCS_HOST);
 	}
+	return error;
 }
 
-/* SDM volume 3, "VM-Entry Failures During or After Loading Guest State": the qualification. */
-static const char *failure_detail(uint64_t qualification)
-{
-	switch (qualification) {
-	case 2: return " (loading the PDPTEs)";
-	case 3: return " (an NMI into a guest that blocks by STI)";
-	case 4: return " (VMCS link pointer)";
-	default: return "";
-	}
-}
+/* "VM-Entry Failures During or After Loading Guest State": what a CPU may refuse, or not. */
+#define NMI_AFTER_STI 3
 
 void dump_entry_failure(struct vmx_vcpu *v, uint32_t basic_reason)
 {
 	log_error("VM %s: vCPU %u: the CPU refuses the guest's state: %s%s",
 		  v->vcpu.vm->config->name, v->vcpu.id, exit_name(basic_reason),
-		  failure_detail(vmcs_read(EXIT_QUALIFICATION)));
-	log_error("  a field of the guest state is wrong; these are all of them:");
+		  vmcs_read(EXIT_QUALIFICATION) == NMI_AFTER_STI ? " (an NMI after STI)" : "");
+	if (entry_explain(v))
+		return;
+	ask_for_report();
 	vmcs_dump(VMCS_GUEST);
 	vmcs_dump(VMCS_CONTROL);
 }

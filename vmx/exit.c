@@ -88,15 +88,15 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[65] = exit_impossible,
 };
 
-#define OFF "its control is off"
+#define OFF "not enabled"
 /* All reasons in order: their names, and why one without a handler cannot occur here. */
 /* clang-format off */
 #define REASONS(X) \
 	X(EXIT_EXCEPTION, "exception or NMI", "") \
 	X(EXIT_EXTERNAL_INTERRUPT, "external interrupt", "") \
 	X(EXIT_TRIPLE_FAULT, "triple fault", "") \
-	X(EXIT_INIT, "INIT signal", "nobody sends this CPU an INIT") \
-	X(EXIT_SIPI, "start-up IPI", "no vCPU waits in that state") \
+	X(EXIT_INIT, "INIT signal", "nobody sends one") \
+	X(EXIT_SIPI, "start-up IPI", "nobody waits so") \
 	X(EXIT_IO_SMI, "I/O SMI", "no SMM monitor is there") \
 	X(EXIT_OTHER_SMI, "other SMI", "no SMM monitor is there") \
 	X(EXIT_INTERRUPT_WINDOW, "interrupt window", "") \
@@ -126,7 +126,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	X(EXIT_RDMSR, "RDMSR", "") \
 	X(EXIT_WRMSR, "WRMSR", "") \
 	X(EXIT_INVALID_GUEST_STATE, "VM entry refused: invalid guest state", "") \
-	X(EXIT_MSR_LOADING, "VM entry refused: MSR loading", "no MSRs are loaded by entry") \
+	X(EXIT_MSR_LOADING, "VM entry refused: MSR loading", "none are loaded") \
 	X(35, "unknown", "") \
 	X(EXIT_MWAIT, "MWAIT", "") \
 	X(EXIT_MONITOR_TRAP, "monitor trap flag", OFF) \

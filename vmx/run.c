@@ -13,6 +13,7 @@
 #include "arch/x86_64/lapic.h"
 #include "vmx/core.h"
 #include "vmx/dump.h"
+#include "vmx/entry_explain.h"
 #include "vmx/events.h"
 #include "vmx/replay.h"
 #include "vmx/vmcs.h"
@@ -181,13 +182,16 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 		}
 		if (!run_arm_timer(v, rdtsc()) || !inject(v))
 			continue;
+		if ((v->vcpu.attention & ATTENTION_ENTRY) && !entry_prepare(v)) {
+			v->stopped = true;
+			vm_end(v->vcpu.vm, VERDICT_CRASH, "entrycheck=always: the entry is wrong");
+			continue;
+		}
 		if (core->left)
 			core_count_switch();
 		if (vmx_enter(v)) {
-			dump_vm_fail(v);
 			v->stopped = true;
-			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s",
-			       vmx_instruction_error(vmcs_read(INSTRUCTION_ERROR)));
+			vm_end(v->vcpu.vm, VERDICT_CRASH, "VM entry failed: %s", dump_vm_fail(v));
 			continue;
 		}
 		v->launched = true;

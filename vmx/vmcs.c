@@ -82,9 +82,8 @@ _Noreturn void vmcs_read_failed(vmcs_field field)
 	failed("VMREAD", field);
 }
 
-_Noreturn void vmcs_write_failed(vmcs_field field, uint64_t value)
+_Noreturn void vmcs_write_failed(vmcs_field field)
 {
-	log_error("value 0x%lx", value);
 	failed("VMWRITE", field);
 }
 

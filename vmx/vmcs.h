@@ -22,7 +22,7 @@ static inline vmcs_field vmcs_segment(vmcs_field es, unsigned index)
 
 /* A field that VMREAD or VMWRITE refuses is a bug of ours: these two panic and name it. */
 _Noreturn void vmcs_read_failed(vmcs_field field);
-_Noreturn void vmcs_write_failed(vmcs_field field, uint64_t value);
+_Noreturn void vmcs_write_failed(vmcs_field field);
 
 static inline uint64_t vmcs_read(vmcs_field field)
 {
@@ -47,7 +47,7 @@ static inline void vmcs_write(vmcs_field field, uint64_t value)
 		     : failed);
 	return;
 failed:
-	vmcs_write_failed(field, value);
+	vmcs_write_failed(field);
 }
 
 /* False instead of a panic; for dumps on a CPU that may not have the field. */

@@ -16,6 +16,7 @@
 #include "vmx/caps.h"
 #include "vmx/defenses.h"
 #include "vmx/cr.h"
+#include "vmx/entry_explain.h"
 #include "vmx/msr.h"
 #include "vmx/switch.h"
 #include "vmx/virtual_apic.h"
@@ -294,6 +295,8 @@ bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct erro
 	v->loaded_on = v->last_core = v->running_on = NO_CORE;
 	v->has_timer = vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER);
 	v->timer_shift = (uint8_t)vmx_caps()->preemption_shift;
+	if (entry_wants_attention())
+		v->vcpu.attention |= ATTENTION_ENTRY;
 	v->ept_pointer = ept_pointer(&vm->ept);
 	v->cr4_allowed = cpuid_cr4_allowed(&vm->cpuid);
 	v->xcr0_allowed = cpuid_xcr0_allowed(&vm->cpuid);

@@ -148,6 +148,14 @@ static void test_options(void **state)
 	assert_false(options_parse(&options, "colour=red", &error));
 	assert_non_null(strstr(error.text, "colour"));
 	assert_false(options_parse(&options, "at-end", &error));
+	assert_true(options_parse(&options, "fault=entry-guest", &error));
+	assert_int_equal(options.fault, FAULT_ENTRY_GUEST);
+	assert_false(options.check_entries);
+	assert_true(options_parse(&options, "entrycheck=always vms=in-turn", &error));
+	assert_true(options.check_entries);
+	assert_true(options.in_turn);
+	assert_false(options_parse(&options, "entrycheck=never", &error));
+	assert_false(options.check_entries);
 }
 
 static void test_options_of_cores(void **state)
