@@ -29,10 +29,14 @@ TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
 	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/speculation.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c) \
 	$(filter-out tests/fuzz/driver.c tests/fuzz/cover.c,$(wildcard tests/fuzz/*.c))
+# What runs in the place of Socle, of the same parts: build/mutants.elf.
+MUTANT_C := $(wildcard tests/mutants/*.c)
+MUTANT_O := $(filter-out $(B)/target/boot/kmain.o,$(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)) \
+	$(MUTANT_C:%.c=$(B)/target/%.o) $(patsubst %.asm,$(B)/target/%.asm.o,$(wildcard tests/mutants/*.asm))
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
-	guests/lib/*.h tests/host/*.h tests/fuzz/*.h)
+	guests/lib/*.h tests/mutants/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
-	guests/*/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
+	guests/*/*.c tests/mutants/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
 
 TARGET_O := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)
 PLAIN_O  := $(PLAIN_C:%.c=$(B)/host/%.o)
@@ -139,11 +143,11 @@ $(B)/gen/font.h: tools/mkfont $(FONT)
 # GCC optimises the whole program here: it sees then that some fields are set in one function and
 # read in another under the same condition only, and takes them for uninitialised.
 # Sections are on pages in memory (linker.ld); in the file that would only be padding.
-LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld $(TARGET_O)
+LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld
 
 $(B)/socle.debug: $(TARGET_O) linker.ld $(B)/flags/link
 	$(call say,LD,$@)
-	$(LINK) -o $@
+	$(LINK) $(TARGET_O) -o $@
 
 # What GCC makes of a function for one caller keeps its name; NASM's local labels have a dot inside.
 $(B)/socle.symbols: $(B)/socle.debug
@@ -154,6 +158,11 @@ $(B)/socle.symbols: $(B)/socle.debug
 $(B)/socle.elf: $(B)/socle.debug
 	$(call say,STRIP,$@)
 	$(Q)$(OBJCOPY) --strip-all $< $@
+
+# The mutation test of the VM-entry checks: docs/entry-check.md.
+$(B)/mutants.elf: $(MUTANT_O) linker.ld $(B)/flags/link
+	$(call say,LD,$@)
+	$(LINK) -flto-partition=one $(MUTANT_O) -o $@
 
 ## Unit tests
 
@@ -353,7 +362,7 @@ $(B)/socle.iso: $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(if $(findstrin
 	$(Q)tools/mkiso $(VM) --socle-args '$(SOCLE_ARGS)' --depend $(B)/socle.iso.d -o $@
 
 # Without a network the tests that need Debian's kernel are skipped.
-test-files: $(UNIT) $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
+test-files: $(UNIT) $(B)/mutants.elf $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
 	@$(MAKE) --no-print-directory -k -f rules.mk $(DEBIAN_FILES) || true
 
 ## Checks

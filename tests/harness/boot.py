@@ -22,7 +22,7 @@ BUGS = {"audit: failed": r"^socle: audit: failed.*", "panic:": r"^socle: panic:.
 
 # key: default
 KEYS = {
-    "vm": None, "raw": None, "file": None, "args": "", "needs": None,
+    "image": "build/socle.elf", "vm": None, "raw": None, "file": None, "args": "", "needs": None,
     "on": "bochs", "cpu": None, "cpus": "1", "memory": "512", "timeout": "120",
     "firmware": "bios", "boot-as": "cd",
     "status": "0", "verdict": None, "expect": None, "never": None, "limit": None, "range": None,
@@ -127,7 +127,7 @@ class Boot:
     def make_iso(self):
         for line in self.keys["file"]:
             files.make(line, self.folder)
-        image = iso.Image("build/socle.elf", self.one("args") or "at-end=poweroff", timeout=0)
+        image = iso.Image(self.one("image"), self.one("args") or "at-end=poweroff", timeout=0)
         for path in self.keys["vm"]:
             image.add(description.read(path))
         if self.keys["raw"] or not self.keys["vm"]:
