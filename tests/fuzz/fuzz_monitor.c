@@ -294,6 +294,8 @@ void fuzz_monitor(const uint8_t *data, size_t size)
 			break;
 		case 1: monitor_pump(&monitor, byte >> 2, put, NULL); break;
 		case 2:
+			if (!monitor_between_lines(&monitor))
+				break;
 			monitor_hide(&monitor);
 			monitor_show(&monitor);
 			break;
