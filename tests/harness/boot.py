@@ -269,6 +269,11 @@ def sections():
 
 
 def find(build):
-    return [Boot(name, keys, platform, build)
-            for name, keys in sections() if "matrix" not in keys
-            for platform in keys.get("on", ["bochs"])[0].split()]
+    found = {}
+    for name, keys in sections():
+        for platform in keys.get("on", ["bochs"])[0].split() if "matrix" not in keys else ():
+            test = Boot(name, keys, platform, build)
+            # Both would have one folder and one log.
+            if found.setdefault(test.name, test) is not test:
+                raise ini.Bad(f"tests/boot: two tests have the name {name}")
+    return list(found.values())
