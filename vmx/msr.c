@@ -236,6 +236,7 @@ static bool write_microcode(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 }
 
 #define CPUID_7_EDX_ARCH_CAPS BIT(29)
+#define CPUID_7_EDX_SPEC_CTRL (BITS(27, 26) | BIT(31)) /* IBRS, STIBP, SSBD */
 
 static bool read_arch_caps(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
@@ -417,11 +418,13 @@ static struct {
 
 bool msr_init(struct frames *frames)
 {
+	struct cpuid leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){0};
 	uint64_t value;
 
 	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
 	/* With DEFENSE_IBRS each exit and entry switches it. */
-	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && rdmsr_safe(MSR_SPEC_CTRL, &value);
+	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && (leaf7.edx & CPUID_7_EDX_SPEC_CTRL) &&
+			rdmsr_safe(MSR_SPEC_CTRL, &value);
 	return make_bitmaps(frames);
 }
 
