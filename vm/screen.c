@@ -248,8 +248,9 @@ bool screen_lines(struct screen *screen, const struct vvga_picture *picture,
 		scroll(screen, by);
 	for (unsigned row = 0; row < SCREEN_ROWS; row++)
 		take_row(screen, row, &fresh[row]);
+	/* The cursor follows what is written: rows below it may be but half of it. */
 	for (unsigned row = 0; row < screen->rows; row++)
-		if (row != screen->cursor_y || screen->still[row] == STILL)
+		if (row < screen->cursor_y || screen->still[row] == STILL)
 			tell(screen, row, put, ctx);
 	return rows || x != screen->cursor_x || y != screen->cursor_y;
 }

@@ -159,6 +159,22 @@ static void test_what_scrolls_off_untold(void **state)
 	assert_string_equal(said, "last\n");
 }
 
+/* A prompt is written before the cursor comes: its last blank belongs to it. */
+static void test_cursor_that_follows(void **state)
+{
+	(void)state;
+	start();
+	print(0, "last line");
+	put_cursor(9, 0);
+	look();
+	print(1, "guest:/ # ");
+	look();
+	assert_null(strstr(said, "guest"));
+	put_cursor(10, 1);
+	assert_string_equal(look(), "last line\n");
+	assert_string_equal(look(), "guest:/ # \n");
+}
+
 static void test_graphics_in_words(void **state)
 {
 	(void)state;
@@ -348,6 +364,7 @@ int main(void)
 		cmocka_unit_test(test_lines_as_they_come),
 		cmocka_unit_test(test_scrolling),
 		cmocka_unit_test(test_what_scrolls_off_untold),
+		cmocka_unit_test(test_cursor_that_follows),
 		cmocka_unit_test(test_graphics_in_words),
 		cmocka_unit_test(test_code_page),
 		cmocka_unit_test(test_drawing),
