@@ -71,7 +71,6 @@ static void read_capabilities(void)
 		caps.ept_vpid = rdmsr(MSR_VMX_EPT_VPID_CAP);
 }
 
-/* Takes the words of the list out of the allowed-1 settings, as if the CPU lacked them. */
 /* What others than VT-x do without: boot/machine.c. */
 static bool is_of_the_board(const char *word)
 {
@@ -79,6 +78,7 @@ static bool is_of_the_board(const char *word)
 	       strcmp(word, "x2apic") == 0;
 }
 
+/* Takes the words of the list out of the allowed-1 settings, as if the CPU lacked them. */
 static bool apply_without(const char *list, struct error *error)
 {
 	while (*list) {
@@ -102,8 +102,8 @@ static bool apply_without(const char *list, struct error *error)
 					 "boot option without=%s: names no feature that Socle can "
 					 "do without; these are: preemption-timer tpr-shadow "
 					 "virtual-interrupts vpid rdtscp invpcid wbinvd-exiting "
-					 "pause-loop 1g-pages ept-dirty tsc-deadline tsc-adjust "
-					 "x2apic",
+					 "pause-loop apic-accesses 1g-pages ept-dirty tsc-deadline "
+					 "tsc-adjust x2apic",
 					 word);
 	}
 	return true;

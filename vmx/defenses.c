@@ -8,8 +8,6 @@
 #include "lib/log.h"
 #include "lib/x86.h"
 
-#define CPUID_7_EDX_ARCH_CAPS BIT(29)
-
 uint32_t vmx_defenses;
 
 /* Those whose registers are there: a hypervisor around us may announce others. */
@@ -28,12 +26,12 @@ static uint32_t possible(uint32_t defenses)
 
 void defenses_init(enum mitigations wanted)
 {
-	struct cpuid leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){0};
+	struct cpuid leaf7 = cpuid_leaf7();
 	struct speculation_cpu cpu = {.leaf7_ebx = leaf7.ebx, .leaf7_edx = leaf7.edx};
 	struct speculation decided;
 	char names[80];
 
-	if ((leaf7.edx & CPUID_7_EDX_ARCH_CAPS) && !rdmsr_safe(MSR_ARCH_CAPS, &cpu.arch_caps))
+	if ((leaf7.edx & LEAF7_EDX_ARCH_CAPS) && !rdmsr_safe(MSR_ARCH_CAPS, &cpu.arch_caps))
 		cpu.arch_caps = 0;
 	decided = speculation_decide(&cpu);
 	if (wanted == MITIGATIONS_ON)

@@ -36,7 +36,7 @@ static uint64_t perf_global(void)
 
 void entry_read_cpu(struct entry_cpu *cpu)
 {
-	struct cpuid seven = cpuid(7, 0), sizes = cpuid(0x80000008, 0);
+	struct cpuid seven = cpuid_leaf7(), sizes = cpuid(0x80000008, 0);
 
 	*cpu = (struct entry_cpu){
 		.caps = vmx_caps(),

@@ -235,29 +235,26 @@ static bool write_microcode(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 	return value == 0;
 }
 
-#define CPUID_7_EDX_ARCH_CAPS BIT(29)
-#define CPUID_7_EDX_SPEC_CTRL (BITS(27, 26) | BIT(31)) /* IBRS, STIBP, SSBD */
-
 static bool read_arch_caps(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	if (!(v->vcpu.vm->cpuid.basic[7].edx & CPUID_7_EDX_ARCH_CAPS) || !rdmsr_safe(msr, value))
+	if (!(v->vcpu.vm->cpuid.basic[7].edx & LEAF7_EDX_ARCH_CAPS) || !rdmsr_safe(msr, value))
 		return false;
 	*value &= ARCH_CAPS_PASS;
 	return true;
 }
 
-/* With DEFENSE_IBRS_ALWAYS; else the guest has the register itself. */
+/* With DEFENSE_IBRS_ALWAYS; else the guest has the register itself, or none. */
 static bool read_spec_ctrl(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
 	(void)msr;
 	*value = v->state.msrs.spec_ctrl_shown;
-	return true;
+	return defenses() & DEFENSE_IBRS_ALWAYS;
 }
 
 /* The CPU knows which bits it has. */
 static bool write_spec_ctrl(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 {
-	if (!wrmsr_safe(msr, value | SPEC_CTRL_IBRS))
+	if (!(defenses() & DEFENSE_IBRS_ALWAYS) || !wrmsr_safe(msr, value | SPEC_CTRL_IBRS))
 		return false;
 	v->state.msrs.spec_ctrl_shown = value;
 	return true;
@@ -342,13 +339,30 @@ static void bitmap_pass(uint8_t *bitmap, uint32_t msr, unsigned pass)
 		bitmap[BITMAP_WRITE + at / 8] &= (uint8_t)~BIT(at % 8);
 }
 
+/*
+ * What the rules pass and VM entry and exit do not switch. One by one, as each switch between two
+ * vCPUs goes through all of them; those that not every CPU has are the last.
+ */
+static struct {
+	bool tsc_aux, spec_ctrl; /* this CPU has them */
+} has;
+
+/* What is not switched between vCPUs is nobody's. */
+static bool passes(uint32_t msr)
+{
+	switch (msr) {
+	case MSR_TSC_AUX: return vmx_has(CONTROL_PROC2, PROC2_RDTSCP);
+	case MSR_SPEC_CTRL: return has.spec_ctrl || (defenses() & DEFENSE_IBRS);
+	default: return true;
+	}
+}
+
 static void fill_bitmap(uint8_t *bitmap)
 {
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
 		for (uint32_t msr = rules[i].first; rules[i].pass && msr <= rules[i].last; msr++)
-			if ((msr != MSR_TSC_AUX || vmx_has(CONTROL_PROC2, PROC2_RDTSCP)) &&
-			    (msr != MSR_SPEC_CTRL || !(defenses() & DEFENSE_IBRS_ALWAYS)))
+			if (passes(msr))
 				bitmap_pass(bitmap, msr, PASS_READ | PASS_WRITE);
 	/* RDMSR of the TSC sees the offset without an exit; WRMSR must move it. */
 	bitmap_pass(bitmap, MSR_TSC, PASS_READ);
@@ -408,22 +422,13 @@ void msr_reset(struct vmx_vcpu *v)
 				 MTRR_VALID;
 }
 
-/*
- * What the rules pass and VM entry and exit do not switch. One by one, as each switch between two
- * vCPUs goes through all of them; those that not every CPU has are the last.
- */
-static struct {
-	bool tsc_aux, spec_ctrl; /* this CPU has them */
-} has;
-
 bool msr_init(struct frames *frames)
 {
-	struct cpuid leaf7 = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){0};
 	uint64_t value;
 
 	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
 	/* With DEFENSE_IBRS each exit and entry switches it. */
-	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && (leaf7.edx & CPUID_7_EDX_SPEC_CTRL) &&
+	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && (cpuid_leaf7().edx & LEAF7_EDX_SPEC_CTRL) &&
 			rdmsr_safe(MSR_SPEC_CTRL, &value);
 	return make_bitmaps(frames);
 }

@@ -14,6 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/bits.h"
+
+/* CPUID leaf 7: IA32_ARCH_CAPABILITIES; a bit of IA32_SPEC_CTRL (IBRS, STIBP, SSBD). */
+#define LEAF7_EDX_ARCH_CAPS BIT(29)
+#define LEAF7_EDX_SPEC_CTRL (BITS(27, 26) | BIT(31))
+
 /* entry.asm has these numbers too. */
 #define DEFENSE_IBRS	    1u	/* at each exit, with a return stack of our own; undone at entry */
 #define DEFENSE_L1D_FLUSH   2u	/* at each entry */

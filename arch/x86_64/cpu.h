@@ -19,6 +19,12 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
 	return r;
 }
 
+/* Extended features; all 0 on a CPU that has no such leaf. */
+static inline struct cpuid cpuid_leaf7(void)
+{
+	return cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){0};
+}
+
 static inline uint64_t rdmsr(uint32_t msr)
 {
 	uint32_t low, high;

@@ -229,11 +229,9 @@ bool paging_map_firmware(uint64_t start, uint64_t size)
 
 void paging_activate(void)
 {
-	struct cpuid leaf7 = {0};
+	struct cpuid leaf7 = cpuid_leaf7();
 	uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_MCE;
 
-	if (cpuid(0, 0).eax >= 7)
-		leaf7 = cpuid(7, 0);
 	if (leaf7.ebx & CPUID_7_EBX_SMEP)
 		cr4 |= CR4_SMEP;
 	if (leaf7.ebx & CPUID_7_EBX_SMAP)

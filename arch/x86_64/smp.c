@@ -218,8 +218,7 @@ static bool measure_tsc(struct pcpu *pcpu, struct tsc_bounds *bounds)
 
 static bool has_tsc_adjust(void)
 {
-	return !cores.config.without_tsc_adjust && cpuid(0, 0).eax >= 7 &&
-	       (cpuid(7, 0).ebx & CPUID_7_EBX_TSC_ADJUST);
+	return !cores.config.without_tsc_adjust && (cpuid_leaf7().ebx & CPUID_7_EBX_TSC_ADJUST);
 }
 
 static bool agree_on_tsc(struct pcpu *pcpu, unsigned number)

@@ -11,6 +11,7 @@
 #define MSR_APIC_BASE	    0x1b
 #define MSR_FEATURE_CONTROL 0x3a
 #define MSR_TSC_ADJUST	    0x3b
+#define MSR_SPEC_CTRL	    0x48
 #define MSR_PMC0	    0xc1
 #define MSR_MTRRCAP	    0xfe
 #define MSR_SYSENTER_CS	    0x174
@@ -42,6 +43,8 @@
 #define APIC_ENABLED	    (1u << 11)
 #define APIC_X2APIC	    (1u << 10)
 #define PAT_AT_RESET	    0x0007040600070406ULL
+/* IBRS, STIBP, SSBD */
+#define LEAF7_EDX_SPEC_CTRL (3u << 26 | 1u << 31)
 /* Guests start within this many ticks of their VM's clock. */
 #define TSC_START_MAX 50000000
 
@@ -211,6 +214,8 @@ static void test_absent(void)
 	check_absent(MSR_FEATURE_CONTROL, "FEATURE_CONTROL neither");
 	check_absent(MSR_PMC0, "performance counters neither");
 	check_absent(MSR_XSS, "XSS neither");
+	if (!(cpuid(7, 0).edx & LEAF7_EDX_SPEC_CTRL))
+		check_absent(MSR_SPEC_CTRL, "SPEC_CTRL is not there where CPUID has none of it");
 	for (unsigned i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
 		uint64_t value;
 
