@@ -29,14 +29,17 @@ TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
 	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/speculation.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c) \
 	$(filter-out tests/fuzz/driver.c tests/fuzz/cover.c,$(wildcard tests/fuzz/*.c))
-# What runs in the place of Socle, of the same parts: build/mutants.elf.
+# What runs in the place of Socle, of the same parts: build/mutants.elf, build/faults.elf.
 MUTANT_C := $(wildcard tests/mutants/*.c)
 MUTANT_O := $(filter-out $(B)/target/boot/kmain.o,$(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)) \
 	$(MUTANT_C:%.c=$(B)/target/%.o) $(patsubst %.asm,$(B)/target/%.asm.o,$(wildcard tests/mutants/*.asm))
+FAULT_C  := $(wildcard tests/faults/*.c)
+FAULT_O  := $(filter-out $(B)/target/boot/fault.o,$(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)) \
+	$(FAULT_C:%.c=$(B)/target/%.o) $(patsubst %.asm,$(B)/target/%.asm.o,$(wildcard tests/faults/*.asm))
 HEADERS  := $(wildcard boot/*.h vmx/*.h arch/x86_64/*.h vm/*.h ept/*.h devices/*.h lib/*.h \
-	guests/lib/*.h tests/mutants/*.h tests/host/*.h tests/fuzz/*.h)
+	guests/lib/*.h tests/mutants/*.h tests/faults/*.h tests/host/*.h tests/fuzz/*.h)
 ALL_C    := $(wildcard boot/*.c vmx/*.c arch/x86_64/*.c vm/*.c ept/*.c devices/*.c lib/*.c \
-	guests/*/*.c tests/mutants/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
+	guests/*/*.c tests/mutants/*.c tests/faults/*.c tests/host/*.c tests/unit/*.c tests/fuzz/*.c tests/bench/*.c)
 
 TARGET_O := $(TARGET_C:%.c=$(B)/target/%.o) $(TARGET_S:%.asm=$(B)/target/%.asm.o)
 PLAIN_O  := $(PLAIN_C:%.c=$(B)/host/%.o)
@@ -151,6 +154,8 @@ $(B)/socle.debug: $(TARGET_O) linker.ld $(B)/flags/link
 
 # What GCC makes of a function for one caller keeps its name; NASM's local labels have a dot inside.
 $(B)/socle.symbols: $(B)/socle.debug
+$(B)/faults.symbols: $(B)/faults.elf
+$(B)/%.symbols:
 	$(call say,NM,$@)
 	$(Q)nm -n --defined-only $< | sed -nE 's/(\.(lto_priv|constprop|isra|part|cold)(\.[0-9]+)?)+$$//; s/^0{8}([0-9a-f]{8} [tT] [^.]+)$$/\1/p' >$@
 	$(Q)[ -s $@ ]
@@ -163,6 +168,11 @@ $(B)/socle.elf: $(B)/socle.debug
 $(B)/mutants.elf: $(MUTANT_O) linker.ld $(B)/flags/link
 	$(call say,LD,$@)
 	$(LINK) -flto-partition=one $(MUTANT_O) -o $@
+
+# Socle, but for boot/fault.c: what boot option fault= makes.
+$(B)/faults.elf: $(FAULT_O) linker.ld $(B)/flags/link
+	$(call say,LD,$@)
+	$(LINK) $(FAULT_O) -o $@
 
 ## Unit tests
 
@@ -362,7 +372,7 @@ $(B)/socle.iso: $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(if $(findstrin
 	$(Q)tools/mkiso $(VM) --socle-args '$(SOCLE_ARGS)' --depend $(B)/socle.iso.d -o $@
 
 # Without a network the tests that need Debian's kernel are skipped.
-test-files: $(UNIT) $(B)/mutants.elf $(B)/socle.elf $(B)/socle.symbols $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
+test-files: $(UNIT) $(B)/mutants.elf $(B)/socle.elf $(B)/socle.symbols $(B)/faults.elf $(B)/faults.symbols $(GUEST_ELFS) $(B)/guests/linux/initrd.cpio
 	@$(MAKE) --no-print-directory -k -f rules.mk $(DEBIAN_FILES) || true
 
 ## Checks

@@ -158,8 +158,10 @@ static void run_core(struct pcpu *pcpu)
 {
 	struct error error;
 
-	if (pcpu->vmxon_region && vmx_enable(pcpu->vmxon_region, &error))
+	if (pcpu->vmxon_region && vmx_enable(pcpu->vmxon_region, &error)) {
+		fault_run_core(pcpu);
 		core_run(pcpu);
+	}
 	log_error("CPU %u: %s: it runs no VMs", pcpu->id,
 		  pcpu->vmxon_region ? error.text : "no memory for VMXON");
 	/* It answers the others, but never takes part in the scheduling. */

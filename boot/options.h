@@ -13,13 +13,14 @@
 
 enum at_end { AT_END_WAIT, AT_END_POWEROFF, AT_END_REBOOT };
 
-/* Faults made on purpose, to see them dealt with: boot/fault.c. */
+/* Faults made on purpose, to see them dealt with: tests/faults/. */
 enum fault {
 	FAULT_NONE,
 	FAULT_HANG,
 	FAULT_PANIC,
 	FAULT_PANIC_ALL,
 	FAULT_CALLS,
+	FAULT_NMIS,
 	FAULT_DEAD, /* from here on while the cores start */
 	FAULT_LATE,
 	FAULT_MTRR,

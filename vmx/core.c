@@ -111,6 +111,7 @@ static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 
 	__atomic_store_n(&core->look, false, __ATOMIC_SEQ_CST);
 	core->irqs = core->pcpu->irqs;
+	smp_report_nmis();
 	fire_timers(core, now);
 	if (core->pcpu->id == 0)
 		next = housekeeping(now);
@@ -345,10 +346,11 @@ void core_count_switch(void)
 void core_report(void)
 {
 	for (unsigned i = 0; i < pcpu_count(); i++)
-		log_debug("CPU %u: %lu switches between vCPUs, %lu ticks in the mean, %lu at most",
+		log_debug("CPU %u: %lu switches between vCPUs, %lu ticks in the mean, %lu at "
+			  "most; %lu NMIs",
 			  i, cores[i].switches.count,
 			  cores[i].switches.ticks / MAX(cores[i].switches.count, 1),
-			  cores[i].switches.max);
+			  cores[i].switches.max, cores[i].pcpu->nmis);
 }
 
 static bool linger(struct vmx_vcpu *v)

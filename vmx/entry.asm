@@ -181,3 +181,6 @@ finish:
 	pop rbp
 	pop rbx
 	ret
+
+global vmx_entry_end
+vmx_entry_end:

@@ -128,11 +128,8 @@ static inline void irq_disable(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
-/* STI takes effect after the next instruction, so no interrupt slips in between it and HLT. */
-static inline void irq_enable_and_halt(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
-}
+/* Interrupts on until one comes, or an NMI: traps.asm. */
+void irq_enable_and_halt(void);
 
 static inline void irq_window(void)
 {

@@ -64,7 +64,9 @@ struct pcpu {
 	struct guarded_stack *ist_stack[IST_COUNT]; /* [0] is unused */
 	struct vmx_vcpu *current;		    /* whose VMCS is current on this CPU */
 	uint64_t vmxon_region;			    /* physical; 0 before VMXON */
-	uint64_t nmis;				    /* host NMIs taken */
+	uint64_t nmis;				    /* taken */
+	uint64_t nmis_sent;			    /* to it, by other cores; atomic */
+	bool nmi_told;				    /* of one that no core sent */
 	uint64_t irqs;				    /* host interrupts taken, kicks apart */
 
 	/* The run loop's signs of life, which smp_watchdog of the core before looks at. */

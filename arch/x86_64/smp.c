@@ -34,6 +34,8 @@
 #define TSC_ROUNDS	 32
 #define TSC_CORRECTIONS	 3
 
+#define PORT_NMI_STATUS	 0x61
+
 enum { NMI_STOP = 1, NMI_WHERE = 2 };
 
 /* As trampoline.asm reads it. */
@@ -486,6 +488,7 @@ void smp_call_all(void (*fn)(void *arg), void *arg)
 static void send_nmi(struct pcpu *to, uint32_t want)
 {
 	__atomic_fetch_or(&to->nmi_wants, want, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&to->nmis_sent, 1, __ATOMIC_RELEASE);
 	lapic_send_nmi(to->apic_id);
 }
 
@@ -502,6 +505,7 @@ void smp_nmi(const struct trap_frame *frame)
 	struct pcpu *self = pcpu_self();
 	uint32_t wants = __atomic_exchange_n(&self->nmi_wants, 0, __ATOMIC_ACQUIRE);
 
+	self->nmis++;
 	if (wants & NMI_STOP) {
 		__atomic_store_n(&self->stopped, true, __ATOMIC_RELEASE);
 		cpu_halt_forever();
@@ -512,6 +516,18 @@ void smp_nmi(const struct trap_frame *frame)
 		backtrace_take(&self->where.trace, self, frame->rbp);
 		__atomic_store_n(&self->where.done, true, __ATOMIC_RELEASE);
 	}
+}
+
+void smp_report_nmis(void)
+{
+	struct pcpu *self = pcpu_self();
+
+	if (self->nmi_told || self->nmis <= __atomic_load_n(&self->nmis_sent, __ATOMIC_ACQUIRE))
+		return;
+	self->nmi_told = true;
+	log_error("CPU %u: an NMI that no core sent: the board's (port 61H reads 0x%x; bit 7 is a "
+		  "PCI error); Socle goes on",
+		  self->id, inb(PORT_NMI_STATUS));
 }
 
 static bool is_stopped(const struct pcpu *pcpu)

@@ -75,6 +75,9 @@ void smp_watchdog(uint64_t now);
 struct trap_frame;
 void smp_nmi(const struct trap_frame *frame);
 
+/* Logs the first one that no other core sent to this one. */
+void smp_report_nmis(void);
+
 /* For panic: all other cores halt for good. Returns when they have, or after a while. */
 void smp_stop_others(void);
 

@@ -83,6 +83,18 @@ enter_c:
 	add rsp, 16			; vector, error code
 	iretq
 
+; void irq_enable_and_halt(void)
+; STI takes effect after the next instruction, so that no interrupt slips in between it and HLT. An
+; NMI may, and its IRET ends that: its handler does not return to HLT, but behind it.
+global irq_enable_and_halt
+global idle_halt
+irq_enable_and_halt:
+	sti
+idle_halt:
+	hlt
+	cli
+	ret
+
 ; bool rdmsr_safe(uint32_t msr, uint64_t *value)
 global rdmsr_safe
 global rdmsr_safe_access

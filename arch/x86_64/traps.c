@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct gate) == 16, "64-bit IDT gate");
 #define GROUP_BYTES    80
 
 extern const uint8_t trap_stubs[];
+extern const uint8_t idle_halt[];
 extern const uint8_t rdmsr_safe_access[], wrmsr_safe_access[], msr_safe_failed[];
 
 static struct gate idt[VECTORS];
@@ -89,25 +90,32 @@ void traps_run_irq(uint8_t vector)
 }
 
 /* RDMSR and WRMSR of rdmsr_safe and wrmsr_safe may raise #GP: it makes them return false. */
-static bool recover(const struct trap_frame *frame)
+static bool recover(struct trap_frame *frame)
 {
 	const uint8_t *rip = (const uint8_t *)frame->rip;
 
 	if (frame->vector != VECTOR_GP || (rip != rdmsr_safe_access && rip != wrmsr_safe_access))
 		return false;
-	((struct trap_frame *)frame)->rip = (uint64_t)msr_safe_failed;
+	frame->rip = (uint64_t)msr_safe_failed;
 	return true;
 }
 
-void traps_dispatch(const struct trap_frame *frame)
+/* See irq_enable_and_halt in traps.asm. */
+static void skip_halt(struct trap_frame *frame)
+{
+	if (frame->rip == (uint64_t)idle_halt)
+		frame->rip++;
+}
+
+void traps_dispatch(struct trap_frame *frame)
 {
 	if (frame->vector >= 0x20) {
 		traps_run_irq((uint8_t)frame->vector);
 		return;
 	}
 	if (frame->vector == VECTOR_NMI) {
-		pcpu_self()->nmis++;
 		smp_nmi(frame);
+		skip_halt(frame);
 		return;
 	}
 	if (!recover(frame))

@@ -36,7 +36,7 @@ void traps_run_irq(uint8_t vector);
 uint64_t traps_idt_base(void);
 
 /* Entry from traps.asm. */
-void traps_dispatch(const struct trap_frame *frame);
+void traps_dispatch(struct trap_frame *frame);
 
 /*
  * RDMSR and WRMSR that may fault: false, and nothing changed, when the CPU has no such MSR or
