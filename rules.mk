@@ -27,7 +27,7 @@ TARGET_C := $(filter-out %/offsets.c,$(wildcard boot/*.c vmx/*.c arch/x86_64/*.c
 	devices/*.c lib/*.c))
 TARGET_S := $(wildcard boot/*.asm vmx/*.asm arch/x86_64/*.asm)
 PLAIN_C  := $(filter-out lib/string.c,$(wildcard vm/*.c ept/*.c devices/*.c lib/*.c)) \
-	$(wildcard boot/bootinfo.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/scancode.c vmx/controls.c vmx/speculation.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c) \
+	$(wildcard boot/bootinfo.c boot/fault.c boot/options.c boot/low_page.c arch/x86_64/madt.c arch/x86_64/mca.c arch/x86_64/scancode.c vmx/controls.c vmx/speculation.c vmx/entry_check.c vmx/entry_guest.c tests/host/*.c) \
 	$(filter-out tests/fuzz/driver.c tests/fuzz/cover.c,$(wildcard tests/fuzz/*.c))
 # What runs in the place of Socle, of the same parts: build/mutants.elf, build/faults.elf.
 MUTANT_C := $(wildcard tests/mutants/*.c)

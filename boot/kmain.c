@@ -183,7 +183,7 @@ static void start_vms(void)
 
 	core_init(pcpu_count(), machine_host()->hz);
 	entry_set_options(options.check_entries,
-			  options.fault < FAULT_ENTRY_CONTROLS
+			  options.fault < FAULT_ENTRY_CONTROLS || options.fault > FAULT_ENTRY_GUEST
 				  ? SPOIL_NONE
 				  : options.fault - FAULT_ENTRY_CONTROLS + SPOIL_CONTROLS);
 	console_init(govern_ops(machine_host(), end_all), config.vms, machine_host()->hz);

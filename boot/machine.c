@@ -8,6 +8,7 @@
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/lapic.h"
+#include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/ps2kbd.h"
@@ -187,6 +188,7 @@ void machine_init_devices(const struct bootinfo *info, const struct options *opt
 	if (!info->have_rsdp || !acpi_init(info->rsdp, info->rsdp_size))
 		log_warn("ACPI: no sound root table: no console input, no power-off");
 	pic_disable();
+	machine_check_init();
 	if (!lapic_choose(!options_without(options, "x2apic")))
 		panic("no memory to map the local APIC");
 	lapic_init();

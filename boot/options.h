@@ -16,19 +16,28 @@ enum at_end { AT_END_WAIT, AT_END_POWEROFF, AT_END_REBOOT };
 /* Faults made on purpose, to see them dealt with: tests/faults/. */
 enum fault {
 	FAULT_NONE,
-	FAULT_HANG,
-	FAULT_PANIC,
-	FAULT_PANIC_ALL,
-	FAULT_CALLS,
-	FAULT_NMIS,
 	FAULT_DEAD, /* from here on while the cores start */
 	FAULT_LATE,
 	FAULT_MTRR,
 	FAULT_TSC,
 	FAULT_ENTRY_CONTROLS, /* from here on before each VM entry */
 	FAULT_ENTRY_HOST,
-	FAULT_ENTRY_GUEST
+	FAULT_ENTRY_GUEST,
+	FAULT_HANG, /* from here on in build/faults.elf only */
+	FAULT_PANIC,
+	FAULT_PANIC_ALL,
+	FAULT_CALLS,
+	FAULT_NMIS,
+	FAULT_MC,
+	FAULT_MC_EXIT,
+	FAULT_MC_ENTRY,
+	FAULT_STACK,
+	FAULT_CR,
+	FAULT_SMASH
 };
+/* Their words, in this order: boot/fault.c. */
+#define FAULT_WORDS "dead-ap\0late-ap\0mtrr\0tsc\0entry-controls\0entry-host\0entry-guest\0"
+extern const char fault_words[];
 
 struct options {
 	enum at_end at_end;

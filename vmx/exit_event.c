@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Exits caused by events: exceptions, NMIs, interrupts, windows, timers. */
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/panic.h"
 #include "arch/x86_64/traps.h"
-#include "lib/panic.h"
 #include "vmx/core.h"
 #include "vmx/events.h"
 #include "vmx/exit.h"
@@ -108,10 +108,7 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 	switch (INTR_VECTOR(info)) {
 	case VECTOR_DB: return reflect_debug(v, info);
 	case VECTOR_AC: return vmx_reflect(v, VECTOR_AC, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
-	case VECTOR_MC:
-		panic("machine check while VM %s ran: IA32_MCG_STATUS 0x%lx; the hardware is "
-		      "failing",
-		      v->vcpu.vm->config->name, rdmsr(MSR_MCG_STATUS));
+	case VECTOR_MC: panic_machine_check(NULL, "while this VM ran: ", v->vcpu.vm->config->name);
 	default:
 		if (v->replay.on)
 			return replay_exception(v, info);
@@ -124,8 +121,7 @@ enum exit_action exit_exception(struct vmx_vcpu *v)
 
 enum exit_action exit_entry_machine_check(struct vmx_vcpu *v)
 {
-	panic("machine check while entering VM %s: IA32_MCG_STATUS 0x%lx; the hardware is failing",
-	      v->vcpu.vm->config->name, rdmsr(MSR_MCG_STATUS));
+	panic_machine_check(NULL, "while this VM was entered: ", v->vcpu.vm->config->name);
 }
 
 enum exit_action exit_external_interrupt(struct vmx_vcpu *v)

@@ -8,6 +8,7 @@
 
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/screen.h"
 #include "arch/x86_64/smp.h"
@@ -36,7 +37,7 @@ static const char *const exception_names[] = {
 	"reserved",
 	"#MF x87 error",
 	"#AC alignment",
-	"#MC machine check",
+	"", /* #MC: panic_machine_check */
 	"#XM SIMD error",
 	"#VE virtualization",
 	"#CP control protection",
@@ -88,12 +89,28 @@ static void enter_panic(void)
 	log_panic();
 }
 
+_Noreturn void panic_machine_check(const struct trap_frame *frame, const char *when, const char *vm)
+{
+	machine_check_note();
+	enter_panic();
+	log_error("panic: CPU %u: machine check %s%s", pcpu_self()->id, when, vm);
+	machine_check_print();
+	if (frame) {
+		backtrace_print_address("  at", frame->rip);
+		print_backtrace(frame->rbp);
+	}
+	log_error("panic: a CPU, memory or a bus of this machine has failed; no bug in Socle");
+	cpu_halt_forever();
+}
+
 _Noreturn void panic_trap(const struct trap_frame *frame)
 {
 	const char *name = frame->vector < ARRAY_SIZE(exception_names)
 				   ? exception_names[frame->vector]
 				   : "exception";
 
+	if (frame->vector == VECTOR_MC)
+		panic_machine_check(frame, "in Socle", "");
 	enter_panic();
 	log_error("panic: CPU %u: %s, vector %lu, error code 0x%lx", pcpu_self()->id, name,
 		  frame->vector, frame->error_code);

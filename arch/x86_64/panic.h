@@ -6,5 +6,8 @@
 #include "arch/x86_64/traps.h"
 
 _Noreturn void panic_trap(const struct trap_frame *frame);
+/* A machine check "in Socle", at `frame`, or (NULL) "while VM " `vm` ran or so. */
+_Noreturn void panic_machine_check(const struct trap_frame *frame, const char *when,
+				   const char *vm);
 
 #endif

@@ -12,10 +12,12 @@
 #include <stdint.h>
 
 #include "arch/x86_64/backtrace.h"
+#include "arch/x86_64/mca.h"
 #include "lib/bits.h"
 #include "lib/frames.h"
 
 #define PCPU_MAX      32
+#define MCA_NOTED     4 /* banks with errors, the first ones */
 
 #define SELECTOR_CODE 0x08
 #define SELECTOR_DATA 0x10
@@ -78,6 +80,14 @@ struct pcpu {
 		uint64_t since; /* TSC; it stands still since then */
 		bool reported;
 	} watch;
+
+	/* machine_check.c. */
+	struct {
+		bool noted;
+		unsigned count;
+		uint64_t status; /* IA32_MCG_STATUS */
+		struct mca_bank bank[MCA_NOTED];
+	} mca;
 
 	/* What other cores want of this one: smp.c. */
 	unsigned state;		   /* enum pcpu_state */

@@ -12,6 +12,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/lapic.h"
+#include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/madt.h"
 #include "arch/x86_64/memory_types.h"
 #include "arch/x86_64/paging.h"
@@ -178,6 +179,7 @@ _Noreturn void smp_other_main(struct pcpu *self)
 	if (!memory_types_match(&self->had_other_mtrrs))
 		cpu_halt_forever();
 	fpu_init();
+	machine_check_init();
 	lapic_init();
 	lapic_timer_init_other();
 	if (cores.config.tsc_error)

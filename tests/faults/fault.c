@@ -18,6 +18,10 @@
 #define PANIC_WAIT   1 /* seconds that the others give a panic to stop them */
 #define CALLS	     200
 
+const char fault_words[] = FAULT_WORDS "hang\0panic-ap\0panic-all\0calls\0nmis\0mc\0mc-exit\0"
+				       "mc-entry\0stack\0cr\0smash\0";
+_Static_assert(FAULT_SMASH - FAULT_HANG == 10, "the words' order");
+
 static enum fault fault;
 static uint64_t begin;
 static unsigned calls_run[PCPU_MAX], all_done;
@@ -124,14 +128,15 @@ static void other_core(struct pcpu *self)
 void fault_run(const struct options *options)
 {
 	fault = options->fault;
-	if (fault == FAULT_NONE || fault >= FAULT_DEAD)
+	if (fault < FAULT_HANG)
 		return;
 	if (pcpu_count() <= CULPRIT) {
 		log_error("boot option fault= wants a second core");
 		return;
 	}
-	if (fault == FAULT_NMIS) {
-		nmis_begin();
+	if (fault >= FAULT_NMIS) {
+		if (fault <= FAULT_MC_ENTRY)
+			nmis_begin(fault);
 		return;
 	}
 	begin = rdtsc();
@@ -143,8 +148,13 @@ void fault_run(const struct options *options)
 	machine_end(options->at_end);
 }
 
+/* The last core makes the faults that come while guests run on the others. */
 void fault_run_core(struct pcpu *self)
 {
-	if (fault == FAULT_NMIS && self->id == pcpu_count() - 1)
-		nmis_send(self);
+	if (fault < FAULT_NMIS || self->id < pcpu_count() - 1)
+		return;
+	switch (fault) {
+	case FAULT_MC: __asm__ volatile("int $18"); break;
+	default: nmis_send(self);
+	}
 }

@@ -17,6 +17,9 @@
 #include "lib/log.h"
 #include "lib/x86.h"
 #include "vm/disasm.h"
+#include "vmx/events.h"
+#include "vmx/exit.h"
+#include "vmx/vmcs.h"
 
 #define REPORT_EACH  10000 /* NMIs */
 #define SECOND_EACH  7	   /* so manieth NMI that a core takes is followed by one of its own */
@@ -45,21 +48,27 @@ void nmi_gate(void);
 bool nmis_taken(struct nmi_frame *frame);
 
 static struct {
-	uint64_t taken, again, in_guest, in_entry, idle;
+	uint64_t taken, again, in_guest, in_entry, idle, astray;
 } counts[PCPU_MAX];
 static uint32_t hits[ENTRY_BYTES];
 static uint64_t sent, lost, reported;
 static bool halting; /* the next NMI is to return to irq_enable_and_halt's HLT */
 static bool x2apic;
+static enum fault fault;
 
 static uint64_t entry_offset(uint64_t rip)
 {
 	return rip - (uint64_t)vmx_enter;
 }
 
-static void note(unsigned id, uint64_t rip)
+static void note(const struct pcpu *self, const struct nmi_frame *frame)
 {
-	const uint8_t *before = (const uint8_t *)rip - 2;
+	const uint8_t *before = (const uint8_t *)frame->rip - 2;
+	uint64_t rip = frame->rip;
+	unsigned id = self->id;
+
+	if ((const void *)(frame + 1) != self->ist_stack[IST_NMI] + 1)
+		counts[id].astray++;
 
 	if (before[0] == INT_OPCODE && before[1] == VECTOR_NMI)
 		counts[id].in_guest++;
@@ -89,6 +98,20 @@ static void return_to_halt(struct nmi_frame *frame)
 	frame->rflags |= RFLAGS_IF;
 }
 
+/*
+ * Of an exit that has just come, as an emulator cannot fail: the VMCS says another reason. Where the
+ * CPU does not let the exit fields be written this panics.
+ */
+static void pretend_machine_check(void)
+{
+	if (fault == FAULT_MC_ENTRY) {
+		vmcs_write(EXIT_REASON, EXIT_ENTRY_FAILURE | EXIT_ENTRY_MACHINE_CHECK);
+		return;
+	}
+	vmcs_write(EXIT_REASON, EXIT_EXCEPTION);
+	vmcs_write(EXIT_INTR_INFO, INTR_VALID | INTR_EXCEPTION << 8 | VECTOR_MC);
+}
+
 /* Every NMI of every core; on the stack of NMIs, with NMIs blocked. False: as ever. */
 bool nmis_taken(struct nmi_frame *frame)
 {
@@ -100,7 +123,9 @@ bool nmis_taken(struct nmi_frame *frame)
 		return_to_halt(frame);
 		return true;
 	}
-	note(self->id, frame->rip);
+	if (fault != FAULT_NMIS && frame->rip == (uint64_t)vmx_exit)
+		pretend_machine_check();
+	note(self, frame);
 	if (x2apic && taken % SECOND_EACH == 0) {
 		counts[self->id].again++;
 		lapic_send_nmi(self->apic_id);
@@ -141,11 +166,13 @@ static void test_halt(void)
 					   : "an NMI between STI and HLT left an interrupt asleep");
 }
 
-void nmis_begin(void)
+void nmis_begin(enum fault which)
 {
+	fault = which;
 	x2apic = rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
 	hook_gate();
-	test_halt();
+	if (fault == FAULT_NMIS)
+		test_halt();
 }
 
 static uint64_t expected(unsigned id, uint64_t mine)
@@ -184,7 +211,7 @@ static void report_place(const char *name, const uint8_t *start, const uint8_t *
 
 static void report(void)
 {
-	uint64_t all = 0, in_guest = 0, in_entry = 0, idle = 0, again = 0;
+	uint64_t all = 0, in_guest = 0, in_entry = 0, idle = 0, again = 0, astray = 0;
 
 	for (unsigned id = 0; id < pcpu_count(); id++) {
 		all += taken(id);
@@ -192,10 +219,11 @@ static void report(void)
 		in_guest += counts[id].in_guest;
 		in_entry += counts[id].in_entry;
 		idle += counts[id].idle;
+		astray += counts[id].astray;
 	}
-	log_info("fault=nmis: %lu sent, %lu more at an NMI's end, %lu taken, %lu lost: %lu in a "
-		 "guest, %lu in vmx/entry.asm, %lu idle",
-		 sent, again, all, lost, in_guest, in_entry, idle);
+	log_info("fault=nmis: %lu sent, %lu more at an NMI's end, %lu taken, %lu lost, %lu on "
+		 "a wrong stack: %lu in a guest, %lu in vmx/entry.asm, %lu idle",
+		 sent, again, all, lost, astray, in_guest, in_entry, idle);
 	report_place("vmx_enter", (const uint8_t *)vmx_enter, vmx_exit);
 	report_place("vmx_exit", vmx_exit, vmx_exit_guarded);
 	report_place("vmx_exit_guarded", vmx_exit_guarded, vmx_entry_end);

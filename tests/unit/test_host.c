@@ -162,7 +162,7 @@ static void test_options_of_cores(void **state)
 {
 	static const char *const bad[] = {"cores=0",   "cores=33",   "cores=-1",
 					  "cores=two", "cores",	     "cores=2x",
-					  "fault=",    "fault=none", "fault=hang2"};
+					  "fault=",    "fault=none", "fault=hang"};
 	struct options options;
 	struct error error;
 
@@ -170,9 +170,9 @@ static void test_options_of_cores(void **state)
 	assert_true(options_parse(&options, "log=info", &error));
 	assert_int_equal(options.cores, 0);
 	assert_int_equal(options.fault, FAULT_NONE);
-	assert_true(options_parse(&options, "cores=32 fault=hang", &error));
+	assert_true(options_parse(&options, "cores=32 fault=tsc", &error));
 	assert_int_equal(options.cores, 32);
-	assert_int_equal(options.fault, FAULT_HANG);
+	assert_int_equal(options.fault, FAULT_TSC);
 	assert_true(options_parse(&options, "fault=dead-ap", &error));
 	assert_int_equal(options.fault, FAULT_DEAD);
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {

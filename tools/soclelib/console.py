@@ -15,6 +15,8 @@ from soclelib.machine import MachineError
 ESCAPE = 0x01  # Ctrl-A
 HELP = "Ctrl-A x ends the machine; all else goes to Socle: Ctrl-A m is its monitor, Ctrl-A ? helps"
 VERDICT = re.compile(rb"^socle: (\d+) passed, (\d+) failed\r*$", re.MULTILINE)
+# What is typed behind this is for QEMU's own monitor.
+QEMU_PROMPT = b"(qemu) "
 POLL_SECONDS = 0.2
 # Bochs sends byte by byte, and shares the processor with us: where nobody types, bytes may gather.
 GATHER_SECONDS = 0.02
@@ -177,7 +179,11 @@ class Console:
             if not match:
                 return
             start = self.searched = match.end()
-            self.pending += self.answers.pop(0)[1]
+            text = self.answers.pop(0)[1]
+            if text.startswith(QEMU_PROMPT):
+                self.machine.monitor(text[len(QEMU_PROMPT):].decode().strip())
+            else:
+                self.pending += text
 
     def _drain(self):
         while self._receive() and select.select([self.machine.serial], [], [], 0)[0]:

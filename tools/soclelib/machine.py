@@ -120,6 +120,9 @@ class Machine:
                  if line.strip()]
         return lines[-1].strip() if lines else f"status {self.process.returncode}, no message"
 
+    def monitor(self, command):
+        raise MachineError(f"{self.name} has no monitor for {command!r}; want --on tcg or --on kvm")
+
     def trouble(self):
         """What went wrong with the machine while it ran (polled); None if nothing did."""
         return None
@@ -323,6 +326,12 @@ class Qemu(Machine):
                     raise MachineError(f"QEMU: {name}: {reply['error']['desc']}")
         except OSError as error:
             raise MachineError(f"QEMU: {name}: {error.strerror}") from None
+
+    def monitor(self, command):
+        """A command for people, whose answer, if there is one, is a complaint."""
+        answer = self.command("human-monitor-command", **{"command-line": command})
+        if answer.strip():
+            raise MachineError(f"QEMU: {command}: {answer.strip()}")
 
     def screenshot(self):
         path = Path(self.options.screenshot).absolute()
