@@ -15,7 +15,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wundef -Wstrict-prototypes -Wmissing-pro
 BARE := -std=c11 -g $(WARN) -I. -I$(B) -ffreestanding -fno-pic -fno-pie \
 	-mgeneral-regs-only -fno-stack-protector -fno-strict-aliasing -fcf-protection=none \
 	-fno-asynchronous-unwind-tables
-CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fno-omit-frame-pointer -flto
+CFLAGS := $(BARE) -falign-functions=4 -ffunction-sections -fdata-sections -mcmodel=small -mno-red-zone -fomit-frame-pointer -flto
 GUEST_CFLAGS := $(BARE) -O2 -mno-red-zone
 HOSTCFLAGS := -std=c11 -O1 -g $(WARN) -I. -I$(B) -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -146,7 +146,7 @@ $(B)/gen/font.h: tools/mkfont $(FONT)
 # GCC optimises the whole program here: it sees then that some fields are set in one function and
 # read in another under the same condition only, and takes them for uninitialised.
 # Sections are on pages in memory (linker.ld); in the file that would only be padding.
-LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld
+LINK = $(Q)$(CC) $(CFLAGS) -flto=auto -flto-partition=one -Wno-maybe-uninitialized $(UNALIGNED) -nostdlib -static -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,noexecstack -Wl,-z,max-page-size=64 -T linker.ld
 
 $(B)/socle.debug: $(TARGET_O) linker.ld $(B)/flags/link
 	$(call say,LD,$@)
@@ -155,10 +155,11 @@ $(B)/socle.debug: $(TARGET_O) linker.ld $(B)/flags/link
 # What GCC makes of a function for one caller keeps its name; NASM's local labels have a dot inside.
 $(B)/socle.symbols: $(B)/socle.debug
 $(B)/faults.symbols: $(B)/faults.elf
-$(B)/%.symbols:
+$(B)/%.symbols: tools/mkframes
 	$(call say,NM,$@)
-	$(Q)nm -n --defined-only $< | sed -nE 's/(\.(lto_priv|constprop|isra|part|cold)(\.[0-9]+)?)+$$//; s/^0{8}([0-9a-f]{8} [tT] [^.]+)$$/\1/p' >$@
+	$(Q)nm -n --defined-only $(filter-out tools/%,$^) | sed -nE 's/(\.(lto_priv|constprop|isra|part|cold)(\.[0-9]+)?)+$$//; s/^0{8}([0-9a-f]{8} [tT] [^.]+)$$/\1/p' >$@
 	$(Q)[ -s $@ ]
+	$(Q)tools/mkframes $(filter-out tools/%,$^) >>$@
 
 $(B)/socle.elf: $(B)/socle.debug
 	$(call say,STRIP,$@)
@@ -167,7 +168,7 @@ $(B)/socle.elf: $(B)/socle.debug
 # The mutation test of the VM-entry checks: docs/entry-check.md.
 $(B)/mutants.elf: $(MUTANT_O) linker.ld $(B)/flags/link
 	$(call say,LD,$@)
-	$(LINK) -flto-partition=one $(MUTANT_O) -o $@
+	$(LINK) $(MUTANT_O) -o $@
 
 # Socle, but for boot/fault.c: what boot option fault= makes.
 $(B)/faults.elf: $(FAULT_O) linker.ld $(B)/flags/link
@@ -421,7 +422,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso tools/coverage tools/kernel-test tests/fuzz/seeds tests/fuzz/minimise guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso tools/mkframes tools/coverage tools/kernel-test tests/fuzz/seeds tests/fuzz/minimise guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 

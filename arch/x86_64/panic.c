@@ -43,11 +43,11 @@ static const char *const exception_names[] = {
 	"#CP control protection",
 };
 
-static void print_backtrace(uint64_t frame)
+static void print_backtrace(struct backtrace_at at)
 {
 	struct backtrace trace;
 
-	backtrace_take(&trace, pcpu_self(), frame);
+	backtrace_take(&trace, pcpu_self(), at);
 	backtrace_print(&trace);
 }
 
@@ -97,7 +97,7 @@ _Noreturn void panic_machine_check(const struct trap_frame *frame, const char *w
 	machine_check_print();
 	if (frame) {
 		backtrace_print_address("  at", frame->rip);
-		print_backtrace(frame->rbp);
+		print_backtrace((struct backtrace_at){frame->rip, frame->rsp, frame->rbp});
 	}
 	log_error("panic: a CPU, memory or a bus of this machine has failed; no bug in Socle");
 	cpu_halt_forever();
@@ -117,7 +117,7 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
 	backtrace_print_address("  at", frame->rip);
 	print_registers(frame);
 	print_control_registers();
-	print_backtrace(frame->rbp);
+	print_backtrace((struct backtrace_at){frame->rip, frame->rsp, frame->rbp});
 	log_error("panic: this is a bug in Socle; please report the lines above");
 	cpu_halt_forever();
 }
@@ -125,15 +125,17 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
 _Noreturn void panic_at(const char *file, int line, const char *fmt, ...)
 {
 	char text[256];
+	struct backtrace_at here;
 	va_list args;
 
+	BACKTRACE_HERE(&here);
 	enter_panic();
 	va_start(args, fmt);
 	vformat(text, sizeof(text), fmt, args);
 	va_end(args);
 	log_error("panic: CPU %u: %s:%d: %s", pcpu_self()->id, file, line, text);
 	print_control_registers();
-	print_backtrace((uint64_t)__builtin_frame_address(0));
+	print_backtrace(here);
 	log_error("panic: this is a bug in Socle; please report the lines above");
 	cpu_halt_forever();
 }

@@ -515,7 +515,8 @@ void smp_nmi(const struct trap_frame *frame)
 	if (wants & NMI_WHERE) {
 		self->where.rip = frame->rip;
 		self->where.in_guest = is_from_guest(frame);
-		backtrace_take(&self->where.trace, self, frame->rbp);
+		backtrace_take(&self->where.trace, self,
+			       (struct backtrace_at){frame->rip, frame->rsp, frame->rbp});
 		__atomic_store_n(&self->where.done, true, __ATOMIC_RELEASE);
 	}
 }

@@ -127,19 +127,23 @@ class Boot:
     def make_iso(self):
         for line in self.keys["file"]:
             files.make(line, self.folder)
-        image = iso.Image(self.one("image"), self.one("args") or "at-end=poweroff", timeout=0)
+        image = iso.Image(self.made(self.one("image")), self.one("args") or "at-end=poweroff", timeout=0)
         for path in self.keys["vm"]:
             image.add(description.read(path))
         if self.keys["raw"] or not self.keys["vm"]:
             image.add_raw(self.name, "", [self.raw_line(image, line) for line in self.keys["raw"]])
         image.write(self.folder / "test.iso")
 
+    def made(self, name):
+        """A file that `file` made for this test, or one of the tree."""
+        own = self.folder / name
+        return own if own.exists() else ROOT / name
+
     def raw_line(self, image, line):
         """`FILE WORDS`: a module2 line that nobody checks; {x*9} is nine times x."""
         line = re.sub(r"\{(.)\*(\d+)\}", lambda match: match[1] * int(match[2]), line)
         name, _, words = line.partition(" ")
-        own = self.folder / name
-        place = image.place(own if own.exists() else ROOT / name)
+        place = image.place(self.made(name))
         return f"module2 {iso.grub_word(place)} {iso.grub_words(words)}".rstrip()
 
     def command(self):
