@@ -99,8 +99,8 @@ static void return_to_halt(struct nmi_frame *frame)
 }
 
 /*
- * Of an exit that has just come, as an emulator cannot fail: the VMCS says another reason. Where the
- * CPU does not let the exit fields be written this panics.
+ * Of an exit that has just come, as an emulator cannot fail: the VMCS says another reason. Where
+ * the CPU does not let the exit fields be written this panics.
  */
 static void pretend_machine_check(void)
 {
