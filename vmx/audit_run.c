@@ -9,6 +9,7 @@
 #include "arch/x86_64/pcpu.h"
 #include "arch/x86_64/smp.h"
 #include "lib/log.h"
+#include "lib/x86.h"
 #include "vm/audit.h"
 #include "vmx/console.h"
 #include "vmx/life.h"
@@ -36,6 +37,30 @@ static void check_host_page(void *ctx, const struct paging_page *page)
 	if (page->execute && (page->write || !is_text(page)))
 		audit_finding(ctx, "host page 0x%lx is executable, but no read-only text of ours",
 			      page->address);
+}
+
+static const struct {
+	uint64_t bit;
+	char name[12];
+} guards[] = {
+	{CR0_WP, "CR0.WP"},	     {CR4_SMEP, "CR4.SMEP"}, {CR4_SMAP, "CR4.SMAP"},
+	{CR4_UMIP, "CR4.UMIP"},	     {CR4_MCE, "CR4.MCE"},   {PAGING_NO_NX, "EFER.NXE"},
+	{PAGING_NO_ROOT, "its CR3"},
+};
+
+static void look_at_guards(void *off)
+{
+	((uint64_t *)off)[pcpu_self()->id] = paging_unguarded();
+}
+
+/* Of all cores, at the moment that the audit began. */
+static void check_guards(struct audit *audit, const uint64_t *off)
+{
+	for (unsigned id = 0; id < pcpu_count(); id++)
+		for (unsigned i = 0; i < ARRAY_SIZE(guards); i++)
+			if (off[id] & guards[i].bit)
+				audit_finding(audit, "CPU %u: %s is not as Socle set it", id,
+					      guards[i].name);
 }
 
 static void claim_cores(struct audit *audit)
@@ -95,6 +120,7 @@ bool audit_run(void (*line)(void *to, const char *text), void *to)
 	const struct vm_host *host = life_host();
 	uint64_t size = audit_map_size(host->pool);
 	uint64_t map = frames_alloc(host->frames, size, PAGE_SIZE, UINT64_MAX);
+	uint64_t off[PCPU_MAX];
 	struct audit audit;
 	bool ok;
 
@@ -102,10 +128,12 @@ bool audit_run(void (*line)(void *to, const char *text), void *to)
 		line(to, "no memory for the map of all pages: stop a VM first");
 		return false;
 	}
+	smp_call_all(look_at_guards, off);
 	lock_memory(true);
 	audit_begin(&audit, host->pool, (uint8_t *)map, line, to);
 	audit_claim(&audit, map, size, AUDIT_SOCLE, "the audit's own map");
 	audit_claim_free(&audit, host->frames);
+	check_guards(&audit, off);
 	paging_visit(claim_host_table, check_host_page, &audit);
 	claim_cores(&audit);
 	vmx_vcpu_claim_shared(&audit);

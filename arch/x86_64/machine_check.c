@@ -67,7 +67,6 @@ void machine_check_note(void)
 	struct pcpu *self = pcpu_self();
 	uint64_t cap = capabilities();
 
-	self->mca.noted = true;
 	self->mca.count = 0;
 	for (unsigned i = 0; i < MCG_CAP_BANKS(cap) && self->mca.count < MCA_NOTED; i++)
 		self->mca.count += read_bank(i, &self->mca.bank[self->mca.count]);
@@ -80,6 +79,8 @@ void machine_check_note(void)
 
 static void print_core(const struct pcpu *pcpu)
 {
+	if (!pcpu->mca.count && pcpu != pcpu_self())
+		return;
 	log_error("  CPU %u: IA32_MCG_STATUS 0x%lx: what ran %s go on; the error is %sits own",
 		  pcpu->id, pcpu->mca.status,
 		  pcpu->mca.status & MCG_STATUS_RIPV ? "could" : "cannot",
@@ -93,6 +94,5 @@ static void print_core(const struct pcpu *pcpu)
 void machine_check_print(void)
 {
 	for (unsigned id = 0; id < pcpu_count(); id++)
-		if (pcpu_of(id)->mca.noted)
-			print_core(pcpu_of(id));
+		print_core(pcpu_of(id));
 }

@@ -227,7 +227,7 @@ bool paging_map_firmware(uint64_t start, uint64_t size)
 	return map_missing(start, size, PAGING_FIRMWARE);
 }
 
-void paging_activate(void)
+static uint64_t wanted_cr4(void)
 {
 	struct cpuid leaf7 = cpuid_leaf7();
 	uint64_t cr4 = CR4_PAE | CR4_PGE | CR4_MCE;
@@ -238,7 +238,12 @@ void paging_activate(void)
 		cr4 |= CR4_SMAP;
 	if (leaf7.ecx & CPUID_7_ECX_UMIP)
 		cr4 |= CR4_UMIP;
-	paging.cr4 = cr4;
+	return cr4;
+}
+
+void paging_activate(void)
+{
+	paging.cr4 = wanted_cr4();
 	paging_activate_other();
 	paging.table_limit = UINT64_MAX;
 }
@@ -253,4 +258,13 @@ void paging_activate_other(void)
 uint64_t paging_root(void)
 {
 	return paging.root;
+}
+
+uint64_t paging_unguarded(void)
+{
+	uint64_t off = (wanted_cr4() & ~read_cr4()) | (CR0_WP & ~read_cr0());
+
+	if (!(rdmsr(MSR_EFER) & EFER_NXE))
+		off |= PAGING_NO_NX;
+	return read_cr3() == paging.root ? off : off | PAGING_NO_ROOT;
 }

@@ -34,6 +34,13 @@ bool paging_set(uint64_t start, uint64_t end, enum paging_access access);
 void paging_activate(void);
 /* The same on another CPU, which is on the tables already. */
 void paging_activate_other(void);
+/*
+ * What should protect Socle on this CPU and is off: bits of CR4, CR0.WP (whose place CR4's
+ * FSGSBASE has, which is none of these), and the two below. 0: all is on.
+ */
+#define PAGING_NO_NX   (1ULL << 62) /* EFER.NXE */
+#define PAGING_NO_ROOT (1ULL << 63) /* CR3 is not Socle's */
+uint64_t paging_unguarded(void);
 /* What CR3 holds on all CPUs; below 4 GiB. */
 uint64_t paging_root(void);
 

@@ -83,7 +83,6 @@ struct pcpu {
 
 	/* machine_check.c. */
 	struct {
-		bool noted;
 		unsigned count;
 		uint64_t status; /* IA32_MCG_STATUS */
 		struct mca_bank bank[MCA_NOTED];

@@ -509,6 +509,8 @@ void smp_nmi(const struct trap_frame *frame)
 
 	self->nmis++;
 	if (wants & NMI_STOP) {
+		/* A machine check comes to all: it may have lost the race to say so. */
+		machine_check_note();
 		__atomic_store_n(&self->stopped, true, __ATOMIC_RELEASE);
 		cpu_halt_forever();
 	}
