@@ -352,7 +352,7 @@ static bool passes(uint32_t msr)
 {
 	switch (msr) {
 	case MSR_TSC_AUX: return vmx_has(CONTROL_PROC2, PROC2_RDTSCP);
-	case MSR_SPEC_CTRL: return has.spec_ctrl || (defenses() & DEFENSE_IBRS);
+	case MSR_SPEC_CTRL: return has.spec_ctrl && !(defenses() & DEFENSE_IBRS_ALWAYS);
 	default: return true;
 	}
 }
@@ -427,10 +427,15 @@ bool msr_init(struct frames *frames)
 	uint64_t value;
 
 	has.tsc_aux = rdmsr_safe(MSR_TSC_AUX, &value);
-	/* With DEFENSE_IBRS each exit and entry switches it. */
-	has.spec_ctrl = !(defenses() & DEFENSE_IBRS) && (cpuid_leaf7().edx & LEAF7_EDX_SPEC_CTRL) &&
-			rdmsr_safe(MSR_SPEC_CTRL, &value);
+	has.spec_ctrl =
+		(cpuid_leaf7().edx & LEAF7_EDX_SPEC_CTRL) && rdmsr_safe(MSR_SPEC_CTRL, &value);
 	return make_bitmaps(frames);
+}
+
+/* With DEFENSE_IBRS each exit and entry does. */
+static bool switches_spec_ctrl(void)
+{
+	return has.spec_ctrl && !(defenses() & DEFENSE_IBRS);
 }
 
 void msr_save(struct vmx_vcpu *v)
@@ -444,7 +449,7 @@ void msr_save(struct vmx_vcpu *v)
 	msrs->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
 	if (has.tsc_aux)
 		msrs->tsc_aux = rdmsr(MSR_TSC_AUX);
-	if (has.spec_ctrl)
+	if (switches_spec_ctrl())
 		msrs->spec_ctrl = rdmsr(MSR_SPEC_CTRL);
 }
 
@@ -459,7 +464,7 @@ void msr_load(const struct vmx_vcpu *v)
 	wrmsr(MSR_KERNEL_GS_BASE, msrs->kernel_gs_base);
 	if (has.tsc_aux)
 		wrmsr(MSR_TSC_AUX, msrs->tsc_aux);
-	if (has.spec_ctrl)
+	if (switches_spec_ctrl())
 		wrmsr(MSR_SPEC_CTRL, msrs->spec_ctrl);
 }
 
