@@ -99,6 +99,12 @@ static void set_limit(struct vm_config *vm, struct text value, const struct limi
 	set_number(vm, "limit", value, "seconds,", CONFIG_TIMEOUT_MAX, &vm->limit);
 }
 
+static void set_tsc_mhz(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_number(vm, "tsc-mhz", value, "a number", CONFIG_TSC_MHZ_MAX, &vm->tsc_mhz);
+}
+
 /* Blanks, quotes, backslashes and '%' come as %XX: boot loaders have their own ways with them. */
 static void set_expect(struct vm_config *vm, struct text value, const struct limits *limits)
 {
@@ -307,12 +313,12 @@ static const struct key keys[] = {
 	{"entry", set_entry},	      {"console", set_console},
 	{"com2", set_com2},	      {"limit", set_limit},
 	{"expect", set_expect},	      {"pass-code", set_pass_code},
-	{"on-end", set_on_end},
+	{"on-end", set_on_end},	      {"tsc-mhz", set_tsc_mhz},
 };
 
 #define KEYS                                                                               \
 	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
-	"on-crash, restarts, console, com2, limit, expect, pass-code or on-end"
+	"on-crash, restarts, console, com2, limit, expect, pass-code, on-end or tsc-mhz"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,

@@ -29,8 +29,9 @@
 #define CONFIG_MEMORY_DEFAULT (256ULL << 20)
 #define CONFIG_MEMORY_MIN     (2ULL << 20)
 #define CONFIG_TIMEOUT_MAX    86400 /* seconds */
-#define CONFIG_EXPECT_MAX     120   /* characters */
-#define CONFIG_CORES_MAX      64    /* that pin= can name */
+#define CONFIG_TSC_MHZ_MAX    8000
+#define CONFIG_EXPECT_MAX     120 /* characters */
+#define CONFIG_CORES_MAX      64  /* that pin= can name */
 #define CONFIG_WEIGHT_MAX     10000
 #define CONFIG_WEIGHT_DEFAULT 100
 #define CONFIG_RESTARTS_MAX   60 /* a minute */
@@ -76,6 +77,7 @@ struct vm_config {
 	unsigned cpus;
 	unsigned timeout; /* seconds without progress that make a HANG; 0: never */
 	unsigned limit;	  /* seconds that it may run; 0: for ever */
+	unsigned tsc_mhz; /* of its TSC; 0: as the host's */
 	char expect[CONFIG_EXPECT_MAX + 1]; /* the expression that makes a PASS; empty: none */
 	uint64_t pass_code;		    /* that makes a PASS at the debug-exit port */
 	enum config_boot boot;

@@ -450,7 +450,7 @@ static bool create_firmware(struct vm *vm, struct pc_config *pc, struct error *e
 static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 {
 	struct pc_config config = {
-		.hz = vm->host->hz,
+		.hz = vm->clock.hz,
 		.epoch = vm->host->epoch + (tsc - vm->host->boot_tsc) / vm->host->hz,
 		.ram_low = guest_memory_low(&vm->memory),
 		.ram_high = guest_memory_high(&vm->memory),
@@ -475,7 +475,7 @@ static bool create_pc(struct vm *vm, uint64_t tsc, struct error *error)
 		return false;
 	if (!pc_init(&vm->pc, &config))
 		return error_set(error, "a PC of %u CPUs at %lu Hz cannot be made", vm->cpus,
-				 vm->host->hz);
+				 vm->clock.hz);
 	return true;
 }
 
@@ -522,6 +522,14 @@ static bool compile_expect(struct vm *vm, struct error *error)
 	return error_set(error, "expect = %s: %s", vm->config->expect, why.text);
 }
 
+static void build_cpuid(struct vm *vm, const struct cpuid_policy *host)
+{
+	struct cpuid_policy policy = *host;
+
+	policy.tsc_hz = vm->clock.hz;
+	cpuid_build(&vm->cpuid, &policy);
+}
+
 bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
 	       const struct cpuid_policy *policy, uint64_t tsc, struct error *error)
 {
@@ -529,9 +537,10 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	vm->config = config;
 	vm->host = host;
 	vm->cpus = config->cpus;
-	vm->tsc_base = tsc;
+	vm_clock_start(&vm->clock, config->tsc_mhz ? config->tsc_mhz * 1000000ULL : host->hz,
+		       host->hz, tsc);
 	vm->timer_at = UINT64_MAX;
-	cpuid_build(&vm->cpuid, policy);
+	build_cpuid(vm, policy);
 	if (!compile_expect(vm, error) || !memory_fits(vm, error))
 		return false;
 	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
@@ -631,7 +640,7 @@ void vm_judge(struct vm *vm)
 /* In VM ticks. */
 static uint64_t limit_of(const struct vm *vm)
 {
-	return vm->config->limit ? vm->config->limit * vm->host->hz : UINT64_MAX;
+	return vm->config->limit ? vm->config->limit * vm->clock.hz : UINT64_MAX;
 }
 
 uint64_t vm_progress_deadline(const struct vm *vm)
@@ -642,7 +651,7 @@ uint64_t vm_progress_deadline(const struct vm *vm)
 /* Looks four times in each period, so that a hang is seen at most a quarter late. */
 void vm_check_progress(struct vm *vm, uint64_t now)
 {
-	uint64_t timeout = vm->config->timeout * vm->host->hz;
+	uint64_t timeout = vm->config->timeout * vm->clock.hz;
 
 	if (now >= limit_of(vm))
 		vm_end(vm, VERDICT_HANG, "still runs after its limit of %u s", vm->config->limit);

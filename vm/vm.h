@@ -19,6 +19,7 @@
 #include "vm/pc.h"
 #include "vm/regex.h"
 #include "vm/vcpu.h"
+#include "vm/vmclock.h"
 #include "vm/vmconsole.h"
 
 #define VM_CPUS_MAX 32
@@ -72,8 +73,8 @@ struct vm {
 	struct vm_console *console; /* set by who makes the vCPUs */
 	struct regex expect;	    /* of what the console shows; without positions: none */
 	bool shown;		    /* it has */
-	uint64_t tsc_base;	    /* host TSC when the VM's clock was 0 */
-	struct timer timer;	    /* for what the devices of the board want to do next */
+	struct vm_clock clock;
+	struct timer timer; /* for what the devices of the board want to do next */
 	struct spinlock timer_lock;
 	uint64_t timer_at; /* VM tick for which it is set, UINT64_MAX: not; atomic */
 	unsigned cpus;
@@ -98,7 +99,7 @@ struct vm {
 /*
  * Makes the VM that `config` asks for: memory, PC, CPUID, and its kernel loaded. On false, `error`
  * says why and nothing is left. `tsc` is the host's TSC now. The config and host outlive the VM.
- * `policy` is what the host's CPU offers to guests.
+ * `policy` is what the host's CPU offers to guests; its tsc_hz is the VM's own.
  */
 bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_host *host,
 	       const struct cpuid_policy *policy, uint64_t tsc, struct error *error);

@@ -13,20 +13,21 @@ static void fire(struct timer *timer, uint64_t now)
 	__atomic_store_n(&vm->timer_at, UINT64_MAX, __ATOMIC_RELAXED);
 	if (vm->paused || vm->verdict != VERDICT_NONE)
 		return;
-	pc_advance(&vm->pc, now - vm->tsc_base);
+	pc_advance(&vm->pc, vm_clock_ticks(&vm->clock, now));
 	board_arm(vm);
 }
 
 void board_arm(struct vm *vm)
 {
-	uint64_t next;
+	uint64_t next, host;
 
 	spin_lock(&vm->timer_lock);
 	next = pc_next_event(&vm->pc);
 	/* An earlier firing than needed does no harm: it looks and sets it anew. */
-	if (next < vm->timer_at && next < UINT64_MAX - vm->tsc_base && !vm->paused) {
+	host = vm_clock_host(&vm->clock, next);
+	if (next < vm->timer_at && host != UINT64_MAX && !vm->paused) {
 		vm->timer.fire = fire;
-		core_timer_set(&vm->timer, next + vm->tsc_base);
+		core_timer_set(&vm->timer, host);
 		__atomic_store_n(&vm->timer_at, next, __ATOMIC_RELAXED);
 	}
 	spin_unlock(&vm->timer_lock);

@@ -102,8 +102,8 @@ static bool apply_without(const char *list, struct error *error)
 					 "boot option without=%s: names no feature that Socle can "
 					 "do without; these are: preemption-timer tpr-shadow "
 					 "virtual-interrupts vpid rdtscp invpcid wbinvd-exiting "
-					 "pause-loop apic-accesses 1g-pages ept-dirty tsc-deadline "
-					 "tsc-adjust x2apic",
+					 "pause-loop apic-accesses tsc-scaling 1g-pages ept-dirty "
+					 "tsc-deadline tsc-adjust x2apic",
 					 word);
 	}
 	return true;
@@ -235,7 +235,7 @@ void vmx_caps_report(void)
 			  control_word_name(word), request->required, request->wanted,
 			  (uint32_t)(caps.capability[word] >> 32), caps.control[word], absent);
 	}
-	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s%s", caps.revision,
+	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s%s%s", caps.revision,
 		 caps.ept_largest_level == 3 ? "1G" : "2M",
 		 caps.ept_dirty_flags ? ", dirty flags" : "",
 		 vmx_has(CONTROL_PROC2, PROC2_VPID) ? ", VPID" : ", no VPID",
@@ -243,7 +243,8 @@ void vmx_caps_report(void)
 		 vmx_has(CONTROL_PROC2, PROC2_INTERRUPTS) ? ", virtual interrupts"
 							  : ", no virtual interrupts",
 		 vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER) ? ", preemption timer"
-							    : ", no preemption timer");
+							    : ", no preemption timer",
+		 vmx_has(CONTROL_PROC2, PROC2_TSC_SCALING) ? ", TSC scaling" : ", no TSC scaling");
 }
 
 /* SDM volume 3, "Enabling and Entering VMX Operation". */

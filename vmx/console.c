@@ -180,7 +180,7 @@ static bool type_keys(struct console_screen *s, uint64_t vm_now)
 	while (vm_console_typed(s->vm->console) && pc_wants_key(to.pc))
 		keys_byte(&s->keys, (uint8_t)vm_console_get(s->vm->console), vm_now, press, &to);
 	if (!vm_console_typed(s->vm->console))
-		keys_rest(&s->keys, vm_now, console.hz, press, &to);
+		keys_rest(&s->keys, vm_now, s->vm->clock.hz, press, &to);
 	return !vm_console_typed(s->vm->console) && !keys_open(&s->keys);
 }
 
@@ -221,7 +221,7 @@ void console_remove_vm(unsigned number, uint64_t now)
 /* Its transmitter goes on, and its receiver gets what was typed. False: more waits for it. */
 static bool serve(struct vm *vm, struct console_screen *screen, uint64_t now)
 {
-	uint64_t vm_now = now - vm->tsc_base;
+	uint64_t vm_now = vm_clock_ticks(&vm->clock, now);
 	bool done = true;
 
 	if (vm->paused)

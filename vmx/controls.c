@@ -14,7 +14,8 @@ const struct control_request control_requests[CONTROLS] = {
 			  .wanted = PROC_TPR_SHADOW},
 	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
 			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD |
-				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC | PROC2_APIC_ACCESSES},
+				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC | PROC2_APIC_ACCESSES |
+				     PROC2_TSC_SCALING},
 	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
 				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 				      EXIT_LOAD_EFER},
@@ -68,6 +69,7 @@ uint64_t feature_control_enabled(uint64_t value, bool smx)
 	X(CONTROL_PROC, PROC_HLT, "HLT exiting")                                      \
 	X(CONTROL_PROC, PROC_MWAIT, "MWAIT exiting")                                  \
 	X(CONTROL_PROC, PROC_RDPMC, "RDPMC exiting")                                  \
+	X(CONTROL_PROC, PROC_RDTSC, "RDTSC exiting")                                  \
 	X(CONTROL_PROC, PROC_TPR_SHADOW, "use TPR shadow")                            \
 	X(CONTROL_PROC, PROC_NMI_WINDOW, "NMI-window exiting")                        \
 	X(CONTROL_PROC, PROC_IO_BITMAPS, "use I/O bitmaps")                           \
@@ -158,6 +160,7 @@ static const struct {
 	{CODE(CONTROL_PROC2, PROC2_INTERRUPTS), "virtual-interrupts"},
 	{CODE(CONTROL_PROC2, PROC2_PAUSE_LOOP), "pause-loop"},
 	{CODE(CONTROL_PROC2, PROC2_INVPCID), "invpcid"},
+	{CODE(CONTROL_PROC2, PROC2_TSC_SCALING), "tsc-scaling"},
 };
 
 bool control_parse_wanted(const char *name, enum control_word *word, uint32_t *bit)

@@ -25,6 +25,7 @@
 #define PROC_MWAIT		 BIT(10)
 #define PROC_RDPMC		 BIT(11)
 #define PROC_RDTSC		 BIT(12)
+#define PROC_RDTSC		 BIT(12)
 #define PROC_CR3_LOAD		 BIT(15)
 #define PROC_CR3_STORE		 BIT(16)
 #define PROC_CR8_LOAD		 BIT(19)

@@ -53,6 +53,8 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_PREEMPTION_TIMER] = exit_preemption_timer,
 	[EXIT_INVVPID] = exit_undefined,
 	[EXIT_WBINVD] = exit_cache,
+	[EXIT_RDTSC] = exit_rdtsc,
+	[EXIT_RDTSCP] = exit_rdtsc,
 	[EXIT_XSETBV] = exit_xsetbv,
 	[EXIT_APIC_WRITE] = exit_apic_write,
 	[EXIT_INIT] = exit_impossible,
@@ -60,7 +62,6 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_IO_SMI] = exit_impossible,
 	[EXIT_OTHER_SMI] = exit_impossible,
 	[EXIT_INVLPG] = exit_impossible,
-	[EXIT_RDTSC] = exit_impossible,
 	[EXIT_RSM] = exit_impossible,
 	[EXIT_DR_ACCESS] = exit_impossible,
 	[EXIT_INVALID_GUEST_STATE] = exit_impossible,
@@ -69,7 +70,6 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_ENTRY_MACHINE_CHECK] = exit_impossible,
 	[EXIT_GDTR_IDTR] = exit_impossible,
 	[EXIT_LDTR_TR] = exit_impossible,
-	[EXIT_RDTSCP] = exit_impossible,
 	[EXIT_RDRAND] = exit_impossible,
 	[EXIT_INVPCID] = exit_impossible,
 	[EXIT_VMFUNC] = exit_impossible,
@@ -108,7 +108,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	X(EXIT_INVD, "INVD", "") \
 	X(EXIT_INVLPG, "INVLPG", OFF) \
 	X(EXIT_RDPMC, "RDPMC", "") \
-	X(EXIT_RDTSC, "RDTSC", OFF) \
+	X(EXIT_RDTSC, "RDTSC", "") \
 	X(EXIT_RSM, "RSM", "it raises #UD outside SMM") \
 	X(EXIT_VMCALL, "VMCALL", "") \
 	X(EXIT_VMCLEAR, "VMCLEAR", "") \
@@ -143,7 +143,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	X(EXIT_EPT_VIOLATION, "EPT violation", "") \
 	X(EXIT_EPT_MISCONFIGURATION, "EPT misconfiguration", "") \
 	X(EXIT_INVEPT, "INVEPT", "") \
-	X(EXIT_RDTSCP, "RDTSCP", OFF) \
+	X(EXIT_RDTSCP, "RDTSCP", "") \
 	X(EXIT_PREEMPTION_TIMER, "VMX-preemption timer", "") \
 	X(EXIT_INVVPID, "INVVPID", "") \
 	X(EXIT_WBINVD, "WBINVD", "") \

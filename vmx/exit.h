@@ -110,6 +110,7 @@ enum exit_action exit_cpuid(struct vmx_vcpu *v);
 enum exit_action exit_hlt(struct vmx_vcpu *v);
 enum exit_action exit_cache(struct vmx_vcpu *v);
 enum exit_action exit_rdpmc(struct vmx_vcpu *v);
+enum exit_action exit_rdtsc(struct vmx_vcpu *v);
 enum exit_action exit_vmcall(struct vmx_vcpu *v);
 enum exit_action exit_xsetbv(struct vmx_vcpu *v);
 enum exit_action exit_undefined(struct vmx_vcpu *v);

@@ -75,6 +75,24 @@ enum exit_action exit_rdpmc(struct vmx_vcpu *v)
 	return vmx_raise_gp(v);
 }
 
+/*
+ * RDTSC and RDTSCP of a VM with a rate of its own, where the CPU cannot scale. CR4.TSD has been
+ * looked at: such a fault comes before the exit. SDM volume 3, "Relative Priority of Faults and VM
+ * Exits".
+ */
+enum exit_action exit_rdtsc(struct vmx_vcpu *v)
+{
+	uint64_t *gpr = v->vcpu.gpr;
+	uint64_t tsc = vmx_now(v) + v->vcpu.tsc_adjust;
+
+	gpr[GPR_RAX] = (uint32_t)tsc;
+	gpr[GPR_RDX] = tsc >> 32;
+	/* The register is the guest's: vmx/msr.c passes and switches it. */
+	if ((uint16_t)vmcs_read(EXIT_REASON) == EXIT_RDTSCP)
+		gpr[GPR_RCX] = (uint32_t)rdmsr(MSR_TSC_AUX);
+	return EXIT_ADVANCE;
+}
+
 #define HYPERCALL_UNKNOWN (-1000) /* as Linux and KVM number it: no such call */
 
 /* There are no hypercalls: VMCALL answers so, from CPL 0; elsewhere it is undefined. */

@@ -171,9 +171,9 @@ static const struct pc *borrow_pc(void *ctx, unsigned number, uint64_t *now)
 	if (!vm)
 		return NULL;
 	if (l->state == LIFE_RUNNING)
-		pc_advance(&vm->pc, rdtsc() - vm->tsc_base);
+		pc_advance(&vm->pc, vm_clock_ticks(&vm->clock, rdtsc()));
 	spin_lock(&vm->pc.lock);
-	*now = (l->frozen ? l->frozen_at : rdtsc()) - vm->tsc_base;
+	*now = vm_clock_ticks(&vm->clock, l->frozen ? l->frozen_at : rdtsc());
 	return &vm->pc;
 }
 

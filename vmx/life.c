@@ -79,7 +79,6 @@ static bool make_vm(struct life *l, struct error *error)
 	const struct vm_host *host = life.config.host;
 	const struct cpuid_policy policy = {
 		.host = host_cpuid,
-		.tsc_hz = host->hz,
 		.apic_timer_hz = VLAPIC_TIMER_HZ,
 		.cpus = l->config->cpus,
 		.rdtscp = vmx_has(CONTROL_PROC2, PROC2_RDTSCP),
@@ -145,8 +144,9 @@ static void report(const struct life *l)
 	struct outbuf out;
 
 	outbuf_init(&out, text, sizeof(text));
-	outbuf_print(&out, "ticks %lu, hz %lu, restarts %u, VMs %u", l->ended - l->vm->tsc_base,
-		     life.config.host->hz, l->restarts, life.vms);
+	outbuf_print(&out, "ticks %lu, hz %lu, restarts %u, VMs %u",
+		     vm_clock_ticks(&l->vm->clock, l->ended), l->vm->clock.hz, l->restarts,
+		     life.vms);
 	for (unsigned reason = 0; reason < EXIT_REASONS; reason++) {
 		uint64_t count = 0;
 
@@ -465,7 +465,7 @@ static void freeze(struct life *l)
 static void resume(struct life *l)
 {
 	if (l->frozen) {
-		l->vm->tsc_base += rdtsc() - l->frozen_at;
+		vm_clock_skip(&l->vm->clock, l->frozen_at, rdtsc());
 		for (unsigned i = 0; i < l->config->cpus; i++)
 			vcpu_tell(&l->vcpu[i]->vcpu, NEWS_CLOCK);
 	}
@@ -569,8 +569,8 @@ static uint64_t look_after(struct life *l, uint64_t now)
 	}
 	if (!vm->config->timeout && !vm->config->limit)
 		return UINT64_MAX;
-	vm_check_progress(vm, now - vm->tsc_base);
-	return vm_progress_deadline(vm) + vm->tsc_base;
+	vm_check_progress(vm, vm_clock_ticks(&vm->clock, now));
+	return vm_clock_host(&vm->clock, vm_progress_deadline(vm));
 }
 
 void life_look(void)

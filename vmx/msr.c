@@ -81,7 +81,7 @@ static bool write_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 static void set_tsc_adjust(struct vmx_vcpu *v, uint64_t adjust)
 {
 	v->vcpu.tsc_adjust = adjust;
-	vmcs_write(TSC_OFFSET, adjust - v->vcpu.vm->tsc_base);
+	vmcs_write(TSC_OFFSET, adjust - v->vcpu.vm->clock.base);
 	vlapic_set_tsc_adjust(lapic_of(v), adjust, vmx_now(v));
 	v->vcpu.attention |= ATTENTION_TIMER;
 }
@@ -364,8 +364,12 @@ static void fill_bitmap(uint8_t *bitmap)
 		for (uint32_t msr = rules[i].first; rules[i].pass && msr <= rules[i].last; msr++)
 			if (passes(msr))
 				bitmap_pass(bitmap, msr, PASS_READ | PASS_WRITE);
-	/* RDMSR of the TSC sees the offset without an exit; WRMSR must move it. */
-	bitmap_pass(bitmap, MSR_TSC, PASS_READ);
+	/*
+	 * RDMSR of the TSC sees offset and scale without an exit; WRMSR must move it. Where the
+	 * CPU does not scale, a VM with a rate of its own needs the exit.
+	 */
+	if (vmx_has(CONTROL_PROC2, PROC2_TSC_SCALING))
+		bitmap_pass(bitmap, MSR_TSC, PASS_READ);
 }
 
 /*

@@ -54,7 +54,7 @@ static bool look_at_timers(struct vmx_vcpu *v, struct core *core)
 	/* What was to be done may have put the vCPU away: a VM's start uses the VMCS pointer. */
 	if (core->pick || core->pcpu->current != v)
 		return false;
-	vlapic_advance(lapic_of(v), now - v->vcpu.vm->tsc_base);
+	vlapic_advance(lapic_of(v), vm_clock_ticks(&v->vcpu.vm->clock, now));
 	set_deadline(v, core);
 	return true;
 }
@@ -113,7 +113,7 @@ static void take_news(struct vmx_vcpu *v)
 	if (news & NEWS_MAIL)
 		pc_collect(&v->vcpu.vm->pc, v->vcpu.id);
 	if (news & NEWS_CLOCK) {
-		vmcs_write(TSC_OFFSET, v->vcpu.tsc_adjust - v->vcpu.vm->tsc_base);
+		vmcs_write(TSC_OFFSET, v->vcpu.tsc_adjust - v->vcpu.vm->clock.base);
 		v->vcpu.attention |= ATTENTION_TIMER;
 	}
 }

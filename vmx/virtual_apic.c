@@ -44,7 +44,7 @@ static void end_use(struct vmx_vcpu *v)
  */
 void virtual_apic_set_mode(struct vmx_vcpu *v)
 {
-	uint32_t controls = vmx_caps()->control[CONTROL_PROC2];
+	uint32_t controls = v->proc2_controls;
 	const struct vlapic *lapic = lapic_of(v);
 	bool use = vlapic_software_enabled(lapic), x2apic = vlapic_x2apic(lapic);
 

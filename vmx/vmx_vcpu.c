@@ -88,15 +88,30 @@ void vmx_vcpu_claim_shared(struct audit *audit)
 	audit_claim(audit, msr_bitmap(false), 2 * PAGE_SIZE, AUDIT_SOCLE, "the MSR bitmaps");
 }
 
+/* The VM's own rate of the TSC: by the CPU, or each RDTSC exits. */
+static void write_tsc_scale(struct vmx_vcpu *v)
+{
+	uint64_t scale = v->vcpu.vm->clock.scale;
+
+	if (!scale)
+		v->proc2_controls &= ~(uint32_t)PROC2_TSC_SCALING;
+	else if (v->proc2_controls & PROC2_TSC_SCALING)
+		vmcs_write(TSC_MULTIPLIER, scale);
+	else
+		v->proc_controls |= PROC_RDTSC;
+}
+
 static void write_controls(struct vmx_vcpu *v)
 {
 	const uint32_t *control = vmx_caps()->control;
 	const struct vm *vm = v->vcpu.vm;
 
 	v->proc_controls = control[CONTROL_PROC];
+	v->proc2_controls = control[CONTROL_PROC2];
+	write_tsc_scale(v);
 	vmcs_write(PIN_CONTROLS, control[CONTROL_PIN]);
 	vmcs_write(PROC_CONTROLS, v->proc_controls);
-	vmcs_write(PROC2_CONTROLS, control[CONTROL_PROC2]);
+	vmcs_write(PROC2_CONTROLS, v->proc2_controls);
 	vmcs_write(EXIT_CONTROLS, control[CONTROL_EXIT]);
 	vmcs_write(ENTRY_CONTROLS,
 		   control[CONTROL_ENTRY] | (vm->start.efer & EFER_LMA ? ENTRY_IA32E : 0));
@@ -116,7 +131,7 @@ static void write_controls(struct vmx_vcpu *v)
 	vmcs_write(IO_BITMAP_A, io_bitmap);
 	vmcs_write(IO_BITMAP_B, io_bitmap + PAGE_SIZE);
 	vmcs_write(MSR_BITMAP, msr_bitmap(false));
-	vmcs_write(TSC_OFFSET, 0 - vm->tsc_base);
+	vmcs_write(TSC_OFFSET, 0 - vm->clock.base);
 	vmcs_write(EPT_POINTER, v->ept_pointer);
 	if (vmx_has(CONTROL_PROC2, PROC2_VPID))
 		vmcs_write(VPID, v->vpid);
@@ -326,12 +341,10 @@ void vmx_vcpu_destroy(struct vmx_vcpu *v)
 
 uint64_t vmx_now(const struct vmx_vcpu *v)
 {
-	return rdtsc() - v->vcpu.vm->tsc_base;
+	return vm_clock_ticks(&v->vcpu.vm->clock, rdtsc());
 }
 
 uint64_t vmx_host_tsc(const struct vmx_vcpu *v, uint64_t ticks)
 {
-	uint64_t base = v->vcpu.vm->tsc_base;
-
-	return ticks > UINT64_MAX - base ? UINT64_MAX : ticks + base;
+	return vm_clock_host(&v->vcpu.vm->clock, ticks);
 }

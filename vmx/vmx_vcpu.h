@@ -68,6 +68,7 @@ struct vmx_vcpu {
 	uint64_t vmcs;	     /* physical */
 	uint16_t vpid;
 	uint32_t proc_controls;	   /* as in the VMCS: windows open and close */
+	uint32_t proc2_controls;   /* without what the mode of its local APIC switches off */
 	uint32_t tpr_threshold;	   /* as in the VMCS */
 	bool virtual_interrupts;   /* the CPU delivers them: vmx/virtual_apic.h */
 	uint16_t interrupt_status; /* the same, while an event is chosen */

@@ -17,6 +17,7 @@ MODELS = {
     "corei7_icelake_u": ("0x4", PAGES_1G, VIRTUAL),
     "tigerlake": ("0x4", PAGES_1G, VIRTUAL),
 }
+SCALING = ("corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake")
 CORES = (1, 2)
 
 
@@ -25,7 +26,9 @@ class Cell(boot.Boot):
 
     def __init__(self, name, keys, model, cores, build):
         revision, pages, interrupts = MODELS[model]
-        expect = [f"^socle: VT-x: VMCS revision {revision}, {pages}, VPID, {interrupts}, preemption timer$",
+        scaling = "TSC scaling" if model in SCALING else "no TSC scaling"
+        expect = [f"^socle: VT-x: VMCS revision {revision}, {pages}, VPID, {interrupts}, "
+                  f"preemption timer, {scaling}$",
                   f"^socle: CPUs: {cores} of {cores} are used$" if cores > 1 else "^socle: VT-x:"]
         keys = {**keys, "cpu": [model], "cpus": [str(cores)],
                 "expect": keys.get("expect", []) + expect}

@@ -16,6 +16,7 @@ CORES_MAX = 64
 WEIGHT_MAX = 10000
 RESTARTS_MAX = 60
 TIMEOUT_MAX = 86400
+TSC_MHZ_MAX = 8000
 EXPECT_MAX = 120
 DRIVES_MAX = 4
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}\Z")
@@ -151,6 +152,7 @@ SETTINGS = {
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
     "limit": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds"),
+    "tsc-mhz": lambda v: _number(v, 1, TSC_MHZ_MAX, "MHz"),
     "expect": _expect,
     "pass-code": _pass_code,
     "on-end": lambda v: _one_of(v, ON_END),
