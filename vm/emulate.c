@@ -399,11 +399,16 @@ static bool repeats(const struct insn *insn, uint64_t flags)
 	return !(flags & FLAG_ZF) == !(insn->prefixes & INSN_REP);
 }
 
-/* A fault or the end of a slice leaves the flags alone: the instruction will run again. */
+/*
+ * A fault or the end of a slice leaves the flags alone: the instruction will run again. A single
+ * step ends after each iteration, and its handler sees the flags.
+ */
 static enum emulate_status execute_string(struct emulate *e, const struct insn *insn)
 {
 	bool repeated = insn->prefixes & (INSN_REP | INSN_REPNE);
 	uint64_t flags = get(e, EMULATE_RFLAGS);
+	enum emulate_status done = EMULATE_DONE;
+	bool steps = flags & RFLAGS_TF;
 
 	for (unsigned i = 0;; i++) {
 		enum emulate_status status;
@@ -420,10 +425,14 @@ static enum emulate_status execute_string(struct emulate *e, const struct insn *
 		set_register(e, RCX, insn->address_size, 0, e->gpr[RCX] - 1);
 		if (!repeats(insn, flags))
 			break;
+		if (steps && get_register(e, RCX, insn->address_size, 0)) {
+			done = EMULATE_AGAIN;
+			break;
+		}
 	}
 	if (compares((enum insn_op)insn->op))
 		set_status(e, flags);
-	return EMULATE_DONE;
+	return done;
 }
 
 static const execute_fn execute[INSN_OPS] = {

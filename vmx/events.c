@@ -33,12 +33,25 @@ void events_close_nmi_window(struct vmx_vcpu *v)
 #define PENDING_DEBUG_BS      BIT(14)
 #define DEBUGCTL_BTF	      BIT(1)
 
+static void step(uint64_t rflags)
+{
+	if ((rflags & RFLAGS_TF) && !(vmcs_read(GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
 void events_retire(uint64_t rflags)
 {
 	if (rflags & RFLAGS_RF)
 		vmcs_write(GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	if ((rflags & RFLAGS_TF) && !(vmcs_read(GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-		vmcs_write(GUEST_PENDING_DEBUG, vmcs_read(GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	step(rflags);
+}
+
+void events_iterate(void)
+{
+	uint64_t rflags = vmcs_read(GUEST_RFLAGS);
+
+	vmcs_write(GUEST_RFLAGS, rflags | RFLAGS_RF);
+	step(rflags);
 }
 
 #define DR6_BREAKS     BITS(3, 0)

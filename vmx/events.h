@@ -55,6 +55,11 @@ void events_set_dr6(uint64_t causes);
  * the single-step trap becomes pending.
  */
 void events_retire(uint64_t rflags);
+/*
+ * The same for an iteration of a repeated string instruction that is not the last: what comes next
+ * finds RF set (SDM volume 3, "Instruction-Breakpoint Exception Condition").
+ */
+void events_iterate(void);
 
 void events_close_nmi_window(struct vmx_vcpu *v);
 

@@ -108,11 +108,12 @@ static enum emulate_status move_string(struct vmx_vcpu *v, struct emulate *e,
 	struct string_info info = decode_string(vmcs_read(EXIT_INSN_INFO), io->in);
 	int64_t step = vmcs_read(GUEST_RFLAGS) & RFLAGS_DF ? -(int64_t)io->size : io->size;
 	uint64_t mask = mask_bytes(info.address_bytes);
+	bool steps = vmcs_read(GUEST_RFLAGS) & RFLAGS_TF;
 	const struct port_block *block = NULL;
 
-	if (io->rep && step > 0)
+	if (io->rep && step > 0 && !steps)
 		block = bus_find_block(&v->vcpu.vm->pc.bus, io->port);
-	for (unsigned i = 0; i < EMULATE_SLICE; i++) {
+	for (unsigned i = 0; i < (steps ? 1 : EMULATE_SLICE); i++) {
 		enum emulate_status status;
 		unsigned many;
 

@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "vmx/board.h"
 #include "vmx/dump.h"
+#include "vmx/events.h"
 #include "vmx/vmcs.h"
 
 static vmcs_field field_of(enum emulate_field field)
@@ -106,7 +107,7 @@ enum exit_action guest_cpu_result(struct vmx_vcpu *v, enum emulate_status status
 {
 	switch (status) {
 	case EMULATE_DONE: vmx_skip(result->length); return EXIT_RESUME;
-	case EMULATE_AGAIN: return EXIT_RESUME;
+	case EMULATE_AGAIN: events_iterate(); return EXIT_RESUME;
 	case EMULATE_FAULT:
 		if (result->vector == VECTOR_PF)
 			write_cr2(result->cr2);

@@ -25,6 +25,7 @@
 #include "vm/emulate.h"
 
 /* Linear addresses, the same natively and in the guest: code, then four pages of data. */
+#define FLAG_ZF	   BIT(6)
 #define CODE	   0x10000000ULL
 #define DATA	   0x10010000ULL
 #define DATA_PAGES 4
@@ -1053,6 +1054,29 @@ static void test_rep_slices(void **state)
 	free_machine(m);
 }
 
+/* A single step ends after each iteration but the last, with the flags of that one. */
+static void test_rep_steps(void **state)
+{
+	struct machine *m = new_machine();
+	struct emulate_result result;
+
+	(void)state;
+	m->field[EMULATE_RFLAGS] |= RFLAGS_TF | FLAG_ZF;
+	m->gpr[RDI] = DEVICE_LINEAR;
+	m->gpr[RCX] = 3;
+	m->gpr[RAX] = 0;
+	memset(m->device, 0x55, sizeof(m->device));
+	report_fault(m, 0, false);
+	for (unsigned left = 2; left > 0; left--) {
+		assert_int_equal(RUN(m, &result, 0xF2, 0xAF), EMULATE_AGAIN);
+		assert_int_equal(m->gpr[RCX], left);
+		assert_false(m->field[EMULATE_RFLAGS] & FLAG_ZF);
+	}
+	assert_int_equal(RUN(m, &result, 0xF2, 0xAF), EMULATE_DONE);
+	assert_int_equal(m->gpr[RCX], 0);
+	free_machine(m);
+}
+
 /* A fault in the middle keeps what was done, and the flags of before. */
 static void test_rep_fault(void **state)
 {
@@ -1302,6 +1326,7 @@ int main(void)
 		cmocka_unit_test(test_protected_ram),
 		cmocka_unit_test(test_read_report),
 		cmocka_unit_test(test_rep_slices),
+		cmocka_unit_test(test_rep_steps),
 		cmocka_unit_test(test_rep_fault),
 		cmocka_unit_test(test_segments32),
 		cmocka_unit_test(test_expand_down),
