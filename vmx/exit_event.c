@@ -25,14 +25,22 @@ static bool is_debug_fault(uint64_t causes, uint64_t dr7)
 	return causes & DEBUG_BD;
 }
 
+/* INT1, INT3, INTO as they are, at their own RIP. */
+static enum exit_action inject_software(struct vmx_vcpu *v, uint32_t info)
+{
+	v->interrupted = (struct vmx_event){
+		.info = info & ~INTR_NMI_UNBLOCK,
+		.length = (uint32_t)vmcs_read(EXIT_INSN_LENGTH),
+	};
+	v->vcpu.attention |= ATTENTION_EVENT;
+	return EXIT_RESUME;
+}
+
 static enum exit_action reflect_debug(struct vmx_vcpu *v, uint32_t info)
 {
 	uint64_t causes = vmcs_read(EXIT_QUALIFICATION) & DEBUG_CAUSES;
 	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY);
 
-	/* INT1 exits before it is executed, and is a trap: its handler returns behind it. */
-	if (INTR_TYPE(info) == INTR_PRIVILEGED_SOFTWARE)
-		vmx_skip(vmcs_read(EXIT_INSN_LENGTH));
 	events_set_dr6(causes);
 	/* A CPU has RF in the saved flags already; not every emulation of VMX does. */
 	if (is_debug_fault(causes, vmcs_read(GUEST_DR7)))
@@ -46,6 +54,9 @@ static enum exit_action reflect_debug(struct vmx_vcpu *v, uint32_t info)
 			   interruptibility & ~(BLOCKING_STI | BLOCKING_MOV_SS));
 	/* Delivery of #DB clears DR7.GD. */
 	vmcs_write(GUEST_DR7, vmcs_read(GUEST_DR7) & ~DR7_GD);
+	/* INT1 exits before it is executed: the CPU does that, and comes back if it faults. */
+	if (INTR_TYPE(info) == INTR_PRIVILEGED_SOFTWARE)
+		return inject_software(v, info);
 	return vmx_reflect(v, VECTOR_DB, 0);
 }
 
@@ -77,14 +88,8 @@ static enum exit_action replay_exception(struct vmx_vcpu *v, uint32_t info)
 {
 	uint8_t vector = INTR_VECTOR(info);
 
-	if (INTR_TYPE(info) >= INTR_SOFTWARE) {
-		v->interrupted = (struct vmx_event){
-			.info = info & ~INTR_NMI_UNBLOCK,
-			.length = (uint32_t)vmcs_read(EXIT_INSN_LENGTH),
-		};
-		v->vcpu.attention |= ATTENTION_EVENT;
-		return EXIT_RESUME;
-	}
+	if (INTR_TYPE(info) >= INTR_SOFTWARE)
+		return inject_software(v, info);
 	if (vector == VECTOR_PF)
 		write_cr2(vmcs_read(EXIT_QUALIFICATION));
 	return vmx_reflect(v, vector, (uint32_t)vmcs_read(EXIT_INTR_ERROR_CODE));
