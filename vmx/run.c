@@ -32,13 +32,21 @@ uint64_t vmx_wake_time(const struct vmx_vcpu *v)
 	return vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
 }
 
-/* The next moment at which the vCPU or its core wants to act, and what keeps it. */
-static void set_deadline(struct vmx_vcpu *v, const struct core *core)
+#define LEAST_TURN 2000 /* ticks */
+
+/*
+ * The next moment at which the vCPU or its core wants to act, and what keeps it. Where all that is
+ * due has just been `served` and there is more already, the guest has its timers faster than they
+ * can be served: it goes on nevertheless, a little.
+ */
+static void set_deadline(struct vmx_vcpu *v, const struct core *core, bool served)
 {
 	uint64_t timer = vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
-	uint64_t next = MIN(core->serve_at, core->slice_end);
+	uint64_t next = MIN(core->serve_at, core->slice_end), now = rdtsc();
 
 	v->deadline = MIN(timer, next);
+	if (served && v->deadline <= now)
+		v->deadline = now + LEAST_TURN;
 	if (!v->has_timer)
 		lapic_timer_arm(v->deadline);
 }
@@ -55,7 +63,7 @@ static bool look_at_timers(struct vmx_vcpu *v, struct core *core)
 	if (core->pick || core->pcpu->current != v)
 		return false;
 	vlapic_advance(lapic_of(v), vm_clock_ticks(&v->vcpu.vm->clock, now));
-	set_deadline(v, core);
+	set_deadline(v, core, true);
 	return true;
 }
 
@@ -168,7 +176,7 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 	/* While the VM is paused its clock stands, whoever wakes the vCPU: no timer expires. */
 	if (!__atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST))
 		vlapic_advance(lapic_of(v), vmx_now(v));
-	set_deadline(v, core);
+	set_deadline(v, core, false);
 	if (v->vcpu.activity != VCPU_ACTIVE || v->vcpu.vm->paused)
 		v->vcpu.attention |= ATTENTION_EVENT;
 	for (;;) {
