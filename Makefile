@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long test-matrix unit fuzz coverage check deps clean distclean help FORCE
+.PHONY: all iso run test test-long test-matrix unit fuzz fuzz-guests coverage check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -64,6 +64,12 @@ fuzz:
 	@tools/deps build test check
 	@+$(BUILD) T='$(or $(T),all)' SECONDS=$(or $(SECONDS),60) fuzz
 
+# Hostile guests beside a guarded one: SEEDS=8 of them, the first is SEED=1, with ACTS=3000 each.
+fuzz-guests:
+	@tools/deps build run
+	@+$(BUILD) $(B)/socle.elf $(B)/socle.symbols $(B)/guests/chaos64.elf $(B)/guests/guard64.elf
+	@tests/fuzz-guests --seeds $(or $(SEEDS),8) --seed $(or $(SEED),1) --acts $(or $(ACTS),3000)
+
 # Lines of devices/, ept/ and the parsers that the fuzzers' corpora reach; LINES=1 names the others.
 coverage:
 	@tools/deps build test
@@ -94,6 +100,7 @@ help:
 	@echo 'make test-matrix    guests on every model of CPU, with one core and two'
 	@echo 'make unit           unit tests only'
 	@echo 'make fuzz           T=NAME|all SECONDS=60: libFuzzer (docs/testing.md; needs clang)'
+	@echo 'make fuzz-guests    SEEDS=8 hostile guests beside a guarded one; SEED=FIRST ACTS=3000'
 	@echo 'make coverage       lines that the corpora of the fuzzers reach'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
 	@echo 'make deps           install what is missing for all of these, and no more'
