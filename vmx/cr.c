@@ -26,9 +26,11 @@ static uint64_t cr0_forced(void)
 	return vmx_caps()->cr0_fixed0 & ~CR0_FREE;
 }
 
+/* ET and what is reserved never change, so owning them costs nothing; KVM in between, asked to
+ * leave them to the guest, would have it read there whatever it wrote. */
 static uint64_t cr0_owned(void)
 {
-	return cr0_forced() | CR0_CACHE;
+	return cr0_forced() | CR0_CACHE | CR0_ET | ~CR0_DEFINED;
 }
 
 /* A machine check with CR4.MCE clear would shut the machine down: it stays set under the guest. */
