@@ -9,6 +9,7 @@
 
 #define TEXT_ATTRIBUTE 0x0700 /* light grey on black */
 #define TEXT_MAX       256    /* columns and rows that a text mode may have */
+#define TEXT_BYTES     16384
 #define PIXELS_MAX     16384
 
 static struct {
@@ -23,9 +24,22 @@ static struct {
 	uint32_t ink;
 } screen;
 
+/* What a text screen shows. To read it back would be slow on a CPU, and under a hypervisor an exit
+ * for each word, milliseconds for a line. */
+static uint16_t shadow[TEXT_BYTES / 2];
+
+static void put_cell(uint32_t row, uint32_t column, uint16_t cell)
+{
+	uint32_t at = row * screen.pitch / 2 + column;
+
+	shadow[at] = cell;
+	((volatile uint16_t *)screen.buffer)[at] = cell;
+}
+
 bool screen_init_text(uint64_t address, uint32_t pitch, uint32_t columns, uint32_t rows)
 {
-	if (!columns || !rows || columns > TEXT_MAX || rows > TEXT_MAX || pitch < columns * 2)
+	if (!columns || !rows || columns > TEXT_MAX || rows > TEXT_MAX || pitch < columns * 2 ||
+	    pitch % 2 || pitch > TEXT_BYTES / rows)
 		return false;
 	screen.text = true;
 	screen.buffer = (uint8_t *)address;
@@ -34,7 +48,7 @@ bool screen_init_text(uint64_t address, uint32_t pitch, uint32_t columns, uint32
 	screen.rows = rows;
 	for (uint32_t row = 0; row < rows; row++)
 		for (uint32_t column = 0; column < columns; column++)
-			((uint16_t *)(screen.buffer + row * pitch))[column] = TEXT_ATTRIBUTE | ' ';
+			put_cell(row, column, TEXT_ATTRIBUTE | ' ');
 	return true;
 }
 
@@ -80,19 +94,31 @@ static void draw_glyph(uint8_t c)
 	}
 }
 
-static void scroll(void)
+static void scroll_pixels(void)
 {
-	uint64_t height = screen.text ? 1 : FONT_HEIGHT;
-	uint64_t line = height * screen.pitch;
+	uint64_t line = (uint64_t)FONT_HEIGHT * screen.pitch;
 	uint8_t *last = screen.buffer + (screen.rows - 1) * line;
 
 	memmove(screen.buffer, screen.buffer + line, (screen.rows - 1) * line);
-	if (!screen.text) {
-		memset(last, 0, line);
-		return;
-	}
+	memset(last, 0, line);
+}
+
+static void scroll_text(void)
+{
+	uint32_t line = screen.pitch / 2, last = (screen.rows - 1) * line;
+
+	memmove(shadow, shadow + line, last * 2);
 	for (uint32_t column = 0; column < screen.columns; column++)
-		((uint16_t *)last)[column] = TEXT_ATTRIBUTE | ' ';
+		shadow[last + column] = TEXT_ATTRIBUTE | ' ';
+	memcpy(screen.buffer, shadow, (last + line) * 2);
+}
+
+static void scroll(void)
+{
+	if (screen.text)
+		scroll_text();
+	else
+		scroll_pixels();
 }
 
 static void new_line(void)
@@ -119,8 +145,7 @@ static void put(uint8_t c)
 	if (screen.column == screen.columns)
 		new_line();
 	if (screen.text)
-		((uint16_t *)(screen.buffer + screen.row * screen.pitch))[screen.column] =
-			TEXT_ATTRIBUTE | c;
+		put_cell(screen.row, screen.column, TEXT_ATTRIBUTE | c);
 	else
 		draw_glyph(c);
 	screen.column++;
