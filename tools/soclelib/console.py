@@ -112,14 +112,14 @@ class Console:
         while True:
             now = time.monotonic()
             if self.deadline and now >= self.deadline:
-                return TIMED_OUT, f"no end after {self.options.timeout:g} s"
+                return TIMED_OUT, self._why(f"no end after {self.options.timeout:g} s")
             if self.last and now >= self.last:
                 return SEEN, f"ended {self.options.linger:g} s after {self.options.until}"
             if now - polled > 1:
                 polled, trouble = now, self.machine.trouble()
                 if trouble:
                     self._drain()
-                    return MACHINE_ERROR, trouble
+                    return MACHINE_ERROR, self._why(trouble)
             ready, writable, _ = select.select(
                 watched, [serial] if self.pending else [], [], POLL_SECONDS)
             if writable:
@@ -198,11 +198,15 @@ class Console:
             return MACHINE_ERROR, "the machine closed its serial port and did not end"
         return self._verdict()
 
+    def _why(self, said):
+        return self.machine.why(said, self.log)
+
     def _verdict(self):
         trouble = self.machine.trouble()
         found = list(VERDICT.finditer(self.log))
         if not found:
-            return MACHINE_ERROR, trouble or "the machine ended without Socle's last line"
+            return MACHINE_ERROR, self._why(trouble or
+                                            "the machine ended without Socle's last line")
         passed, failed = int(found[-1][1]), int(found[-1][2])
         if passed > 0 and failed == 0:
             return PASSED, f"{passed} passed"

@@ -5,7 +5,6 @@ A machine is a child process whose first serial port connects to a socket of our
 client, so no port number is ever guessed), with a folder of its own for its files.
 """
 import ctypes
-import json
 import os
 import shutil
 import signal
@@ -15,15 +14,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from soclelib import iso, nested
+from soclelib import iso, nested, png
+from soclelib.qmp import MachineError, Monitor
 
 BOCHS_SHARE = Path("/usr/share/bochs")
 VGA_ROM = Path("/usr/share/vgabios/vgabios.bin")
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 CONNECT_SECONDS = 60
+# Bochs as Debian builds it has no more.
+BOCHS_MIB = 2048
 # Around QEMU: Linux, and an initramfs of some 70 MiB, twice while it is unpacked.
-LINUX_MIB = 1024
+LINUX_MIB = 512
+# A QEMU in Bochs takes its time.
+MONITOR_SECONDS, NESTED_MONITOR_SECONDS = 30, 300
+# MSR, type, reset value, reserved bits, bits that a write does not change (high and low halves each):
+# IA32_BIOS_SIGN_ID has a revision of microcode that Linux trusts to have a right TSC-deadline timer.
+# Without that timer Linux takes Bochs' local APIC for a hundred times slower than it is, and drowns
+# in interrupts that come too early.
+MICROCODE = "0x8b 0 7fffffff 00000000 00000000 00000000 ffffffff ffffffff\n"
 # Bochs ends by a panic when its guest switches it off, too.
 BOCHS_OFF = ("soft power off", "shutdown requested")
 PR_SET_PDEATHSIG = 1
@@ -31,10 +40,6 @@ PR_SET_PDEATHSIG = 1
 
 class CannotRun(Exception):
     """One line for the user: why this machine cannot be had."""
-
-
-class MachineError(Exception):
-    """One line for the user: what went wrong with a machine that ran."""
 
 
 def has_vmx():
@@ -127,6 +132,10 @@ class Machine:
         """What went wrong with the machine while it ran (polled); None if nothing did."""
         return None
 
+    def why(self, said, _log):
+        """`said` is how it ended; with what is known of who did not go on."""
+        return said
+
     def stop(self):
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -167,6 +176,10 @@ class Bochs(Machine):
         if not shutil.which("bochs"):
             raise CannotRun("bochs is missing; want Debian's packages bochs, bochs-term, bochsbios, "
                             "vgabios (make deps)")
+        if self.memory() > BOCHS_MIB:
+            most = self.options.memory + BOCHS_MIB - self.memory()
+            raise CannotRun(f"{self.name} has no {self.options.memory} MiB for Socle; want "
+                            f"--memory {most} or less")
         self.listener = _listen_tcp()
         (self.folder / "bochsrc").write_text(self.configuration())
         # Debian's Bochs has its debugger built in and stops at a prompt: c continues.
@@ -187,9 +200,14 @@ class Bochs(Machine):
         """(the file to boot from, whether it is a disk)."""
         return self.options.iso, self.options.boot_as == "disk"
 
+    def msrs(self):
+        return ""
+
+    def ports(self):
+        return [f"com1: enabled=1, mode=socket-client, dev=localhost:{self.listener.getsockname()[1]}"]
+
     def configuration(self):
         o = self.options
-        port = self.listener.getsockname()[1]
         quiet = "".join(f", cpu{number}=ignore" for number in range(self.cpus()))
         path, is_disk = self.medium()
         disk = (f"type=disk, mode=volatile, path={path}" if is_disk
@@ -201,11 +219,11 @@ class Bochs(Machine):
             f"vgaromimage: file={VGA_ROM}",
             f"memory: guest={self.memory()}, host={self.memory()}",
             f"cpu: model={o.cpu or self.cpu}, count={self.cpus()}, ips=100000000, ignore_bad_msrs=1, "
-            "reset_on_triple_fault=0",
+            f"reset_on_triple_fault=0{self.msrs()}",
             f"clock: sync={self.clock()}",
             f"ata0-master: {disk}",
             f"boot: {'disk' if is_disk else 'cdrom'}",
-            f"com1: enabled=1, mode=socket-client, dev=localhost:{port}",
+            *self.ports(),
             # Of its CPUs Bochs tells each virtual interrupt and each unknown MSR: gigabytes, which
             # take half of its time.
             "log: bochs.log", "panic: action=fatal", f"error: action=report{quiet}",
@@ -242,34 +260,82 @@ def qemu_command(options, medium, accelerator, cpu):
              if options.boot_as == "disk" else ["-cdrom", str(medium)])
     return ["qemu-system-x86_64", "-machine", f"q35,accel={accelerator}", "-cpu", cpu,
             "-smp", str(options.cpus), "-m", str(options.memory),
-            "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot", *drive]
+            "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot",
+            *(["-action", "shutdown=pause"] if options.screenshot else []), *drive]
 
 
-class Nested(Bochs):
+def uefi(options, code, variables=None):
+    """QEMU's words for UEFI firmware; none without. Without `variables` OVMF has them in RAM."""
+    if not options.uefi:
+        return []
+    if not OVMF_CODE.exists():
+        raise CannotRun(f"{OVMF_CODE} is missing; want Debian's package ovmf (make deps)")
+    return [word for unit, file in enumerate((f"{code},readonly=on", variables)) if file
+            for word in ("-drive", f"if=pflash,format=raw,unit={unit},file={file}")]
+
+
+class _Screen:
+    """A machine whose screen QEMU has: `monitor` is QEMU's."""
+
+    monitor, is_off = None, False
+
+    def picture_when_off(self):
+        """With a picture to take, QEMU stays when its guest switches itself off."""
+        self.monitor.poll()
+        # The event comes once more when QEMU quits.
+        if "SHUTDOWN" in self.monitor.events and not self.is_off:
+            self.is_off = True
+            if not self.options.screenshot_at:
+                self.screenshot()
+            self.monitor.command("quit")
+
+    def stop(self):
+        if self.monitor:
+            self.monitor.close()
+        super().stop()
+
+
+class Nested(_Screen, Bochs):
     """Bochs boots Linux, which boots the ISO in QEMU/KVM: the same serial line, one machine deeper."""
 
     name = "QEMU/KVM in Bochs"
     describes = "KVM's nested VT-x over an emulated one; Linux and QEMU take a minute or more first"
 
     def prepare(self):
-        if self.options.answers:
-            raise CannotRun("nested: the serial line goes one way only, from QEMU out: nothing can "
-                            "be typed; want --on bochs")
-        command = qemu_command(self.options, nested.INNER_ISO, "kvm", "host")
+        self.monitor_listener = _listen_tcp()
         try:
             nested.require()
-            nested.write(self.folder / "nested.iso", self.options.iso,
-                         [*command, "-chardev", "stdio,id=com1,signal=off",
-                          "-serial", "chardev:com1"])
+            nested.write(self.folder / "nested.iso", self.files(), self.qemu())
         except (nested.Missing, iso.BadIso) as error:
             raise CannotRun(f"nested: {error}") from None
         return super().prepare()
 
+    def files(self):
+        firmware = {"/code.fd": OVMF_CODE} if self.options.uefi else {}
+        return {nested.INNER_ISO: self.options.iso, **firmware}
+
+    def qemu(self):
+        return [*qemu_command(self.options, nested.INNER_ISO, "kvm", "host"),
+                "-chardev", "pipe,id=com1,path=/com1", "-serial", "chardev:com1",
+                "-chardev", "pipe,id=qmp,path=/qmp", "-mon", "chardev=qmp,mode=control",
+                # Each byte that OVMF writes to its flash takes KVM's page tables down and up again.
+                *uefi(self.options, "/code.fd")]
+
+    def msrs(self):
+        (self.folder / "msrs").write_text(MICROCODE)
+        return ", msrs=msrs"
+
+    def ports(self):
+        monitor = self.monitor_listener.getsockname()[1]
+        return [*super().ports(), f"com2: enabled=1, mode=socket-client, dev=localhost:{monitor}",
+                "com4: enabled=1, mode=file, dev=picture"]
+
+    def start(self):
+        super().start()
+        self.monitor = Monitor(self.accept(self.monitor_listener), NESTED_MONITOR_SECONDS)
+
     def memory(self):
         return self.options.memory + LINUX_MIB
-
-    def cpus(self):
-        return 1
 
     def clock(self):
         # At the wall's pace Linux would take many minutes to boot.
@@ -278,11 +344,28 @@ class Nested(Bochs):
     def medium(self):
         return self.folder / "nested.iso", False
 
+    def screenshot(self):
+        self.monitor.command("screendump", filename=nested.PICTURE, format="png")
+        data = (self.folder / "picture").read_bytes()
+        path = Path(self.options.screenshot)
+        try:
+            path.write_bytes(data if path.suffix == ".png" else png.to_ppm(data))
+        except png.BadPng as error:
+            raise MachineError(f"QEMU's screen, by Bochs' serial line: {error}") from None
 
-class Qemu(Machine):
+    def trouble(self):
+        found = super().trouble()
+        if self.options.screenshot and not found and self.process.poll() is None:
+            self.picture_when_off()
+        return found
+
+    def why(self, said, log):
+        return f"{said}; {nested.why(bytes(log))}"
+
+
+class Qemu(_Screen, Machine):
     name = "QEMU"
     accelerator, cpu, describes = "tcg", "max", "emulated, without VT-x"
-    qmp = None
 
     def prepare(self):
         if not shutil.which("qemu-system-x86_64"):
@@ -290,42 +373,18 @@ class Qemu(Machine):
                             "(make deps)")
         o = self.options
         self.listener = _listen_unix(self.folder / "com1")
-        self.qmp_listener = _listen_unix(self.folder / "qmp")
-        return [*qemu_command(o, o.iso, self.accelerator, o.cpu or self.cpu),
-                *(["-action", "shutdown=pause"] if o.screenshot else []),
-                "-chardev", "socket,id=com1,path=com1", "-serial", "chardev:com1",
-                "-chardev", "socket,id=qmp,path=qmp", "-mon", "chardev=qmp,mode=control",
-                *self.firmware()]
-
-    def firmware(self):
-        if not self.options.uefi:
-            return []
-        if not OVMF_CODE.exists():
-            raise CannotRun(f"{OVMF_CODE} is missing; want Debian's package ovmf (make deps)")
-        shutil.copy(OVMF_VARS, self.folder / "vars.fd")
-        return ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF_CODE}",
-                "-drive", "if=pflash,format=raw,unit=1,file=vars.fd"]
+        self.monitor_listener = _listen_unix(self.folder / "qmp")
+        command = [*qemu_command(o, o.iso, self.accelerator, o.cpu or self.cpu),
+                   "-chardev", "socket,id=com1,path=com1", "-serial", "chardev:com1",
+                   "-chardev", "socket,id=qmp,path=qmp", "-mon", "chardev=qmp,mode=control",
+                   *uefi(o, OVMF_CODE, "vars.fd")]
+        if o.uefi:
+            shutil.copy(OVMF_VARS, self.folder / "vars.fd")
+        return command
 
     def start(self):
         super().start()
-        self.qmp = self.accept(self.qmp_listener)
-        self.qmp.settimeout(30)
-        self.replies = self.qmp.makefile("r")
-        self.replies.readline()
-        self.command("qmp_capabilities")
-
-    def command(self, name, **arguments):
-        """One QMP command; events that come before its answer are passed over."""
-        try:
-            self.qmp.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
-            while True:
-                reply = json.loads(self.replies.readline() or '{"error": {"desc": "QEMU is gone"}}')
-                if "return" in reply:
-                    return reply["return"]
-                if "error" in reply:
-                    raise MachineError(f"QEMU: {name}: {reply['error']['desc']}")
-        except OSError as error:
-            raise MachineError(f"QEMU: {name}: {error.strerror}") from None
+        self.monitor = Monitor(self.accept(self.monitor_listener), MONITOR_SECONDS)
 
     def monitor(self, command):
         """A command for people, whose answer, if there is one, is a complaint."""
@@ -336,21 +395,12 @@ class Qemu(Machine):
     def screenshot(self):
         path = Path(self.options.screenshot).absolute()
         form = {"format": "png"} if path.suffix == ".png" else {}
-        self.command("screendump", filename=str(path), **form)
+        self.monitor.command("screendump", filename=str(path), **form)
 
     def trouble(self):
-        # With a picture to take, QEMU stays when its guest switches itself off.
         if self.options.screenshot and self.process.poll() is None:
-            if self.command("query-status")["status"] == "shutdown":
-                if not self.options.screenshot_at:
-                    self.screenshot()
-                self.command("quit")
+            self.picture_when_off()
         return None
-
-    def stop(self):
-        if self.qmp:
-            self.qmp.close()
-        super().stop()
 
 
 class Kvm(Qemu):

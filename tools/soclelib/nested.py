@@ -2,7 +2,7 @@
 """Makes the disc that Bochs boots to run an ISO in QEMU/KVM: GRUB, Debian's Linux, an initramfs.
 
 The initramfs holds BusyBox, KVM's modules, this machine's own QEMU with its libraries and firmware,
-and the ISO. The kernel and its modules are downloaded once, into build/debian/nested.
+and the ISO. The kernel and its modules are downloaded once, into build/debian/kvm.
 """
 import re
 import shlex
@@ -13,15 +13,29 @@ from pathlib import Path
 from soclelib import cpio, iso
 
 TREE = Path(__file__).resolve().parents[2]
-KERNEL = TREE / "build" / "debian" / "nested" / "vmlinuz"
-PACKAGE = "linux-image-amd64"
+KERNEL = TREE / "build" / "debian" / "kvm" / "vmlinuz"
+# Half as long in starting as the stock one: it is smaller, and packed by LZ4.
+PACKAGE = "linux-image-cloud-amd64"
 MODULES = ("irqbypass", "kvm", "kvm-intel")
 # Asked for by QEMU's q35 machine with -nodefaults -vga std.
 FIRMWARE = ("bios-256k.bin", "vgabios-stdvga.bin", "kvmvapic.bin")
 INNER_ISO = "/test.iso"
-# Quick to boot in an emulator that is slow at everything, and silent on the serial line.
-CMDLINE = ("console=ttyS0 quiet loglevel=0 nokaslr mitigations=off tsc=reliable nowatchdog "
+# Where QEMU writes a picture of its screen: Bochs' COM4.
+PICTURE = "/dev/ttyS3"
+# Quick to boot in an emulator that is slow at everything, and silent on the serial line but for its
+# own death.
+CMDLINE = ("console=ttyS0 quiet loglevel=1 nokaslr mitigations=off tsc=reliable nowatchdog "
            "panic=-1")
+PANIC = re.compile(rb"Kernel panic - not syncing: [^\r\n]*")
+SAID = re.compile(rb"^nested: ([^\r\n]*)", re.MULTILINE)
+STARTS = b"nested: QEMU starts"
+# What is said on the way, and who was at work if it has not been said.
+STAGES = (
+    (b"Booting `nested'", "it was in Bochs' BIOS or the GRUB that boots Linux"),
+    (b"nested: Linux ", "Linux in Bochs had not come to its first process"),
+    (STARTS, "Linux in Bochs had not come to start QEMU"),
+    (b"socle: ", "QEMU had started, Socle had not: it was in KVM, QEMU, its firmware or GRUB"),
+)
 
 
 class Missing(Exception):
@@ -48,10 +62,24 @@ def _modules():
     return [KERNEL.parent / f"{name}.ko" for name in MODULES]
 
 
-def write(out, medium, qemu):
-    """Writes the disc: `medium` is the ISO to run, at INNER_ISO for the command line `qemu`."""
+def why(log):
+    """Which of the machines in each other it was that did not go on, by what came on the serial line."""
+    linux = log.partition(STARTS)[0]
+    panic = PANIC.search(linux)
+    if panic:
+        return f"Linux in Bochs: {panic[0].decode(errors='replace')}"
+    said = [line.decode(errors="replace") for line in SAID.findall(log)]
+    troubles = [line for line in said
+                if line.startswith(("QEMU says", "Linux says", "QEMU ended")) or ".ko does not" in line]
+    if troubles:
+        return "; ".join(troubles)
+    return next((where for mark, where in STAGES if mark not in log), "it was in Socle")
+
+
+def write(out, files, qemu):
+    """Writes the disc: `files` (of its path, a file of ours) are there for the command line `qemu`."""
     initramfs = out.with_suffix(".cpio")
-    initramfs.write_bytes(_initramfs(medium, qemu))
+    initramfs.write_bytes(_initramfs(files, qemu))
     disc = _Disc()
     kernel, initrd = disc.place(KERNEL, "/boot"), disc.place(initramfs, "/boot")
     disc.add_entry("nested", [f"linux {iso.grub_word(kernel)} {iso.grub_words(CMDLINE)}",
@@ -64,9 +92,9 @@ class _Disc(iso.Disc):
     modules = [*iso.MODULES, "linux"]
 
 
-def _initramfs(medium, qemu):
+def _initramfs(files, qemu):
     files = {"init": TREE / "tools" / "nested" / "init", "bin/busybox": shutil.which("busybox"),
-             INNER_ISO: medium, **{path.name: path for path in _modules()}}
+             **files, **{path.name: path for path in _modules()}}
     program = shutil.which("qemu-system-x86_64")
     for path in (program, *libraries(program), *_firmware(program)):
         files[str(path)] = path
