@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long test-matrix unit fuzz fuzz-guests coverage check deps clean distclean help FORCE
+.PHONY: all iso run test test-long test-matrix test-nested unit fuzz fuzz-guests coverage check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -54,6 +54,12 @@ test-matrix:
 	@tools/deps build run test
 	@+$(BUILD) test-files
 	@tests/run --matrix $(if $(T),'$(T)')
+
+# Under QEMU/KVM: inside Bochs anywhere, and as it is where the machine has nested VT-x.
+test-nested:
+	@tools/deps build run test
+	@+$(BUILD) test-files
+	@tests/run --nested $(if $(T),'$(T)')
 
 check:
 	@tools/deps build test check
@@ -98,6 +104,7 @@ help:
 	@echo 'make test           unit and boot tests; T=PATTERN runs those whose name matches'
 	@echo 'make test-long      the boot tests that take longer'
 	@echo 'make test-matrix    guests on every model of CPU, with one core and two'
+	@echo 'make test-nested    the same under QEMU/KVM: inside Bochs, and directly where there is VT-x'
 	@echo 'make unit           unit tests only'
 	@echo 'make fuzz           T=NAME|all SECONDS=60: libFuzzer (docs/testing.md; needs clang)'
 	@echo 'make fuzz-guests    SEEDS=8 hostile guests beside a guarded one; SEED=FIRST ACTS=3000'

@@ -5,6 +5,7 @@
 #include "guests/lib/irq.h"
 #include "guests/lib/mmio.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define HPET	  0xFED00000u
 #define CONFIG	  (HPET + 0x10)
@@ -76,7 +77,7 @@ static void test_legacy(void)
 
 unsigned main(uintptr_t info)
 {
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	clock_init();
 	test_rate();

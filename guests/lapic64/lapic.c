@@ -6,6 +6,7 @@
 #include "guests/lib/irq.h"
 #include "guests/lib/mmio.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define VECTOR	       0x55
 #define RESERVED_REG   0x40
@@ -107,7 +108,7 @@ static void test_disable(void)
 
 unsigned main(uintptr_t info)
 {
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	clock_init();
 	pic_start(PIC_8086);

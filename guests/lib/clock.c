@@ -8,6 +8,8 @@
 #define MEASURED_PM   (CLOCK_PM_HZ / 100)
 #define TOLERANCE_PER 100u
 
+uint32_t clock_slack;
+
 static uint64_t measured; /* ticks of MEASURED_US */
 
 uint64_t clock_divide(uint64_t n, uint32_t d)
@@ -36,7 +38,7 @@ uint64_t clock_ticks(uint32_t microseconds)
 bool clock_near(uint64_t ticks, uint32_t microseconds, uint32_t percent)
 {
 	uint64_t want = clock_ticks(microseconds);
-	uint64_t tolerance = clock_divide(want * percent, TOLERANCE_PER);
+	uint64_t tolerance = clock_divide(want * percent, TOLERANCE_PER) + clock_ticks(clock_slack);
 
 	if (ticks + tolerance >= want && ticks <= want + tolerance)
 		return true;

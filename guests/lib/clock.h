@@ -12,13 +12,17 @@
 #define CLOCK_PM_TIMER 0x408
 #define CLOCK_PM_HZ    3579545u
 
+/* Microseconds that a machine beneath may be late, where a test is told so by `slack=N`. */
+extern uint32_t clock_slack;
+
 /* n / d for code that has no 64-bit division. */
 uint64_t clock_divide(uint64_t n, uint32_t d);
 /* Measures the TSC's rate; takes 10 ms. */
 void clock_init(void);
 /* TSC ticks of some microseconds (up to 2^32 - 1). */
 uint64_t clock_ticks(uint32_t microseconds);
-/* Is `ticks` what `microseconds` take, give or take `percent` of that? Says so if not. */
+/* Is `ticks` what `microseconds` take, give or take `percent` of that
+ * and the slack? Says so if not. */
 bool clock_near(uint64_t ticks, uint32_t microseconds, uint32_t percent);
 /* Waits with interrupts as they are. */
 void clock_wait(uint32_t microseconds);

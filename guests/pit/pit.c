@@ -7,6 +7,7 @@
 #include "guests/lib/guest.h"
 #include "guests/lib/irq.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define COUNTER(n)	   (uint16_t)(0x40 + (n))
 #define CONTROL		   0x43
@@ -266,7 +267,7 @@ static void test_refresh(void)
 
 unsigned main(uintptr_t info)
 {
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	trap_set_handler(IRQ_VECTOR(PIT_IRQ), on_timer);
 	clock_init();
@@ -284,6 +285,8 @@ unsigned main(uintptr_t info)
 	test_gate();
 	test_trigger();
 	test_square();
-	test_refresh();
+	/* Its half periods are shorter than what any slack allows. */
+	if (!clock_slack)
+		test_refresh();
 	return guest_failures();
 }

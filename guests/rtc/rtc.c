@@ -7,6 +7,7 @@
 #include "guests/lib/guest.h"
 #include "guests/lib/irq.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define INDEX	     0x70
 #define DATA	     0x71
@@ -274,7 +275,7 @@ static void test_set(void)
 
 unsigned main(uintptr_t info)
 {
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	trap_set_handler(IRQ_VECTOR(RTC_IRQ), on_clock);
 	clock_init();

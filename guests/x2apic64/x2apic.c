@@ -9,6 +9,7 @@
 #include "guests/lib/irq.h"
 #include "guests/lib/mmio.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define VECTOR	    0x55
 #define VECTOR_GP   13
@@ -111,7 +112,7 @@ unsigned main(uintptr_t info)
 	struct access early = {APIC_X2_MSR(APIC_ID), 0, ""};
 	uint64_t base;
 
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	clock_init();
 	pic_start(PIC_8086);

@@ -94,6 +94,9 @@ class Boot:
             return "nested" in pattern.pattern
         return not self.keys["on-request"] or self.one("on-request") in pattern.pattern
 
+    def under_kvm(self):
+        return self.platform in ("kvm", "nested")
+
     def run(self, _pattern):
         why = self.obstacle()
         if why:

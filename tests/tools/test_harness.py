@@ -52,6 +52,12 @@ class Selection(unittest.TestCase):
             self.assertTrue(self.selected("hello", "nested", pattern), pattern)
         self.assertFalse(self.selected("hello", "nested", "linux@nested"))
 
+    def test_all_under_kvm(self):
+        names = self.listed("--nested")
+        self.assertTrue(names)
+        self.assertEqual({name.partition("@")[2] for name in names}, {"kvm", "nested"})
+        self.assertEqual(self.listed("--nested", "linux@nested"), ["boot/nested-linux@nested"])
+
     def listed(self, *args):
         done = subprocess.run(["tests/run", "--list", "--only", "boot", *args], check=True,
                               capture_output=True, text=True)
