@@ -63,6 +63,9 @@ align 8
 global boot_tsc
 boot_tsc:	dq 0			; the TSC at Socle's first instructions
 
+global __stack_chk_guard
+__stack_chk_guard: dq 0			; between a function's arrays and where it returns to
+
 section .rodata
 align 8
 boot_gdt:
@@ -97,6 +100,7 @@ boot_start:
 	mov [boot_tsc + 4], edx
 	mov edi, ebx			; kept through to kmain's first argument
 	call check_cpu
+	call make_guard
 
 	; PML4 and PDPT have one and four entries, the four directories map 2048 large pages.
 	mov dword [boot_pml4], boot_pdpt + PAGE_PRESENT_WRITE
@@ -171,6 +175,26 @@ die:
 	jmp .next
 .halt:	hlt
 	jmp .halt
+
+; What nobody can guess: the time, and a random number where the CPU has them. Byte 0 ends a string,
+; so that none is written over it.
+make_guard:
+	mov eax, 1
+	cpuid
+	mov esi, ecx
+	rdtsc
+	imul eax, eax, 0x9e3779b1	; the low bits of the time, to all of them
+	xor edx, eax
+	bt esi, 30			; RDRAND
+	jnc .set
+	rdrand ecx
+	xor eax, ecx
+	rdrand ecx
+	xor edx, ecx
+.set:	mov al, 0
+	mov [__stack_chk_guard], eax
+	mov [__stack_chk_guard + 4], edx
+	ret
 
 bits 64
 start64:

@@ -103,17 +103,34 @@ _Noreturn void panic_machine_check(const struct trap_frame *frame, const char *w
 	cpu_halt_forever();
 }
 
+/* Of GCC and clang: functions with arrays compare it before they return. */
+_Noreturn __attribute__((used)) void __stack_chk_fail(void)
+{
+	struct backtrace_at here;
+
+	enter_panic();
+	log_error("panic: CPU %u: a function wrote past an array of its own", pcpu_self()->id);
+	backtrace_print_address("  in", (uint64_t)__builtin_return_address(0));
+	BACKTRACE_HERE(&here);
+	print_backtrace(here);
+	log_error("panic: this is a bug in Socle; please report the lines above");
+	cpu_halt_forever();
+}
+
 _Noreturn void panic_trap(const struct trap_frame *frame)
 {
 	const char *name = frame->vector < ARRAY_SIZE(exception_names)
 				   ? exception_names[frame->vector]
 				   : "exception";
+	const char *stack = pcpu_full_stack(pcpu_self(), read_cr2());
 
 	if (frame->vector == VECTOR_MC)
 		panic_machine_check(frame, "in Socle", "");
 	enter_panic();
 	log_error("panic: CPU %u: %s, vector %lu, error code 0x%lx", pcpu_self()->id, name,
 		  frame->vector, frame->error_code);
+	if (stack && (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF))
+		log_error("panic: CPU %u: its %s stack is full", pcpu_self()->id, stack);
 	backtrace_print_address("  at", frame->rip);
 	print_registers(frame);
 	print_control_registers();

@@ -5,6 +5,9 @@
 
 #include "arch/x86_64/traps.h"
 
+/* Compilers' names. boot/start.asm sets the first; what it guards never gets to a guest. */
+extern uint64_t __stack_chk_guard;
+_Noreturn void __stack_chk_fail(void);
 _Noreturn void panic_trap(const struct trap_frame *frame);
 /* A machine check "in Socle", at `frame`, or (NULL) "while VM " `vm` ran or so. */
 _Noreturn void panic_machine_check(const struct trap_frame *frame, const char *when,

@@ -41,6 +41,23 @@ bool pcpu_has_on_stack(const struct pcpu *pcpu, uint64_t address, uint64_t size)
 	return on;
 }
 
+static bool guards(const struct guarded_stack *stack, uint64_t address)
+{
+	return stack && address - (uint64_t)stack->guard < sizeof(stack->guard);
+}
+
+const char *pcpu_full_stack(const struct pcpu *pcpu, uint64_t address)
+{
+	static const char names[IST_COUNT][5] = {"main", "#DF", "NMI", "#MC"};
+
+	if (guards(pcpu->stack, address))
+		return names[IST_NONE];
+	for (unsigned i = 1; i < IST_COUNT; i++)
+		if (guards(pcpu->ist_stack[i], address))
+			return names[i];
+	return NULL;
+}
+
 uint64_t pcpu_stack_top(const struct pcpu *pcpu)
 {
 	return stack_top(pcpu->stack);

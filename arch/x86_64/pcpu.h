@@ -121,6 +121,8 @@ static inline struct pcpu *pcpu_self(void)
 
 /* Whether [address, address + size) is on one of the stacks. */
 bool pcpu_has_on_stack(const struct pcpu *pcpu, uint64_t address, uint64_t size);
+/* Which stack is full if that address could not be reached: "main" or so; NULL: none is. */
+const char *pcpu_full_stack(const struct pcpu *pcpu, uint64_t address);
 /* The first value of RSP. */
 uint64_t pcpu_stack_top(const struct pcpu *pcpu);
 /* Takes the pages under the stacks out of the page tables. False: no memory for that. */

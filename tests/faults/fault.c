@@ -149,6 +149,24 @@ void fault_run(const struct options *options)
 	machine_end(options->at_end);
 }
 
+/* Each call takes a part of the stack, and there is no end to it: the page below is not there. */
+static __attribute__((noinline)) unsigned fill_stack(unsigned depth)
+{
+	volatile unsigned part[64];
+
+	part[0] = depth;
+	return depth == UINT32_MAX ? 0 : fill_stack(depth + 1) + part[0];
+}
+
+/* Writes past the end of its own array, over what is behind it. */
+static __attribute__((noinline)) void smash(volatile unsigned size)
+{
+	uint8_t part[16];
+
+	for (volatile unsigned i = 0; i < size; i++)
+		((volatile uint8_t *)part)[i] = 'x';
+}
+
 /* What protects Socle from its own mistakes, off; EFER.NXE cannot be, with such tables. */
 static void drop_guards(void)
 {
@@ -162,6 +180,8 @@ void fault_run_core(struct pcpu *self)
 	if (fault < FAULT_NMIS || self->id < pcpu_count() - 1)
 		return;
 	switch (fault) {
+	case FAULT_STACK: fill_stack(0); break;
+	case FAULT_SMASH: smash(64); break;
 	case FAULT_CR: drop_guards(); break;
 	case FAULT_MC: __asm__ volatile("int $18"); break;
 	default: nmis_send(self);
