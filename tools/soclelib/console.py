@@ -181,7 +181,7 @@ class Console:
             start = self.searched = match.end()
             text = self.answers.pop(0)[1]
             if text.startswith(QEMU_PROMPT):
-                self.machine.monitor(text[len(QEMU_PROMPT):].decode().strip())
+                self.machine.order(text[len(QEMU_PROMPT):].decode().strip())
             else:
                 self.pending += text
 

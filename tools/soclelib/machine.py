@@ -125,7 +125,7 @@ class Machine:
                  if line.strip()]
         return lines[-1].strip() if lines else f"status {self.process.returncode}, no message"
 
-    def monitor(self, command):
+    def order(self, command):
         raise MachineError(f"{self.name} has no monitor for {command!r}; want --on tcg or --on kvm")
 
     def trouble(self):
@@ -279,6 +279,12 @@ class _Screen:
 
     monitor, is_off = None, False
 
+    def order(self, command):
+        """A command for people, whose answer, if there is one, is a complaint."""
+        answer = self.monitor.command("human-monitor-command", **{"command-line": command})
+        if answer.strip():
+            raise MachineError(f"QEMU: {command}: {answer.strip()}")
+
     def picture_when_off(self):
         """With a picture to take, QEMU stays when its guest switches itself off."""
         self.monitor.poll()
@@ -385,12 +391,6 @@ class Qemu(_Screen, Machine):
     def start(self):
         super().start()
         self.monitor = Monitor(self.accept(self.monitor_listener), MONITOR_SECONDS)
-
-    def monitor(self, command):
-        """A command for people, whose answer, if there is one, is a complaint."""
-        answer = self.command("human-monitor-command", **{"command-line": command})
-        if answer.strip():
-            raise MachineError(f"QEMU: {command}: {answer.strip()}")
 
     def screenshot(self):
         path = Path(self.options.screenshot).absolute()
