@@ -57,7 +57,8 @@ static void fill(struct prng *p, struct tss32 *tss, uint32_t cr3)
 		tss->segment[prng_below(p, 6)] = (uint32_t)prng_value(p) & 0xffff;
 	if (prng_chance(p, 10))
 		tss->eflags |= (uint32_t)prng_next(p) & 0x3f7fd5;
-	if (prng_chance(p, 10))
+	/* A tree of pages that has no way back. */
+	if (pages_is_wild() && prng_chance(p, 10))
 		tss->cr3 = (uint32_t)prng_value(p);
 	if (prng_chance(p, 10))
 		tss->ldt = (uint32_t)(prng_chance(p, 50) ? LDT_ACT : prng_value(p));
