@@ -85,6 +85,7 @@ static void start_vmx(void)
 		pcpu_of(i)->vmxon_region = (uint64_t)alloc_pages(PAGE_SIZE);
 	host->largest_ept_level = vmx_caps()->ept_largest_level;
 	host->ept_dirty_flags = vmx_caps()->ept_dirty_flags;
+	host->write_logs = host->ept_dirty_flags && vmx_has(CONTROL_PROC2, PROC2_PML);
 	host->invalidate_ept = invalidate_ept;
 	host->apic_access_page = vmx_apic_access_page();
 	host->kick = core_kick;

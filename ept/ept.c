@@ -229,6 +229,7 @@ static struct ept_page page_of(uint64_t entry, uint64_t gpa, unsigned level)
 		.hpa = (entry & ENTRY_ADDRESS & ~offset) | (gpa & offset),
 		.size = level_size(level),
 		.access = entry & EPT_RWX,
+		.dirty = entry & EPT_DIRTY,
 		.type = (enum memory_type)((entry & ENTRY_TYPE) >> ENTRY_TYPE_LOW)};
 }
 
@@ -258,21 +259,41 @@ void ept_visit(const struct ept *ept, const struct ept_visitor *visitor)
 	visit_below(ept->root, 0, EPT_LEVELS, visitor);
 }
 
-bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_page *page)
+/* The entry that maps gpa, and its level; NULL: nothing does. */
+static uint64_t *find(const struct ept *ept, uint64_t gpa, unsigned *level)
 {
 	uint64_t *table = (uint64_t *)ept->root;
 
 	if (gpa >= BIT(EPT_GPA_BITS))
-		return false;
-	for (unsigned level = EPT_LEVELS;; level--) {
-		uint64_t entry = *entry_at(table, gpa, level);
+		return NULL;
+	for (*level = EPT_LEVELS;; --*level) {
+		uint64_t *entry = entry_at(table, gpa, *level);
 
-		if (!is_present(entry))
-			return false;
-		if (is_page(entry, level)) {
-			*page = page_of(entry, gpa, level);
-			return true;
-		}
-		table = table_of(entry);
+		if (!is_present(*entry))
+			return NULL;
+		if (is_page(*entry, *level))
+			return entry;
+		table = table_of(*entry);
 	}
+}
+
+void ept_adjust(struct ept *ept, uint64_t gpa, uint64_t clear, uint64_t set)
+{
+	unsigned level;
+	uint64_t *entry = find(ept, gpa, &level);
+
+	if (!entry)
+		return;
+	__atomic_fetch_and(entry, ~clear, __ATOMIC_RELAXED);
+	__atomic_fetch_or(entry, set, __ATOMIC_RELAXED);
+}
+
+bool ept_translate(const struct ept *ept, uint64_t gpa, struct ept_page *page)
+{
+	unsigned level;
+	const uint64_t *entry = find(ept, gpa, &level);
+
+	if (entry)
+		*page = page_of(*entry, gpa, level);
+	return entry;
 }

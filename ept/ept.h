@@ -17,6 +17,7 @@
 #define EPT_READ   BIT(0)
 #define EPT_WRITE  BIT(1)
 #define EPT_EXEC   BIT(2)
+#define EPT_DIRTY  BIT(9) /* the CPU has written there; with accessed and dirty flags on */
 #define EPT_RWX	   (EPT_READ | EPT_WRITE | EPT_EXEC)
 
 #define EPT_LEVELS 4
@@ -49,6 +50,7 @@ struct ept_page {
 	uint64_t size; /* of the page: 4 KiB, 2 MiB or 1 GiB */
 	uint64_t access;
 	enum memory_type type;
+	bool dirty;
 };
 
 /* An empty map. False when there is no page for its root. The ops and ctx outlive it. */
@@ -70,6 +72,13 @@ bool ept_map(struct ept *ept, uint64_t gpa, uint64_t hpa, uint64_t size, uint64_
 	     enum memory_type type);
 bool ept_unmap(struct ept *ept, uint64_t gpa, uint64_t size);
 bool ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t access);
+
+/*
+ * Clears and sets bits of the entry that maps gpa: EPT_WRITE, EPT_DIRTY. The CPU may change flags
+ * meanwhile. Nothing is invalidated: after bits fall the caller does that; more rights need none.
+ * Does nothing where nothing is mapped.
+ */
+void ept_adjust(struct ept *ept, uint64_t gpa, uint64_t clear, uint64_t set);
 
 /* What somebody wants to see of the tables: each table page, and each page that they map. */
 struct ept_visitor {

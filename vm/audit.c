@@ -146,6 +146,9 @@ void audit_claim_vm(struct audit *audit, const struct vm *vm)
 	if (vm->fwconfig)
 		audit_claim(audit, (uint64_t)vm->fwconfig, sizeof(*vm->fwconfig), AUDIT_SOCLE,
 			    name);
+	if (vm->writes.how)
+		audit_claim(audit, (uint64_t)vm->writes.live, vm_writes_bytes(vm), AUDIT_SOCLE,
+			    name);
 	ept_visit(&vm->ept, &visitor);
 	audit->name = NULL;
 	audit->memory = NULL;

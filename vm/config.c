@@ -236,6 +236,12 @@ static void set_autostart(struct vm_config *vm, struct text value, const struct 
 	set_either(vm, "autostart", value, "yes", "no", &vm->autostart);
 }
 
+static void set_track_writes(struct vm_config *vm, struct text value, const struct limits *limits)
+{
+	(void)limits;
+	set_either(vm, "track-writes", value, "yes", "no", &vm->track_writes);
+}
+
 static void set_console(struct vm_config *vm, struct text value, const struct limits *limits)
 {
 	(void)limits;
@@ -304,21 +310,33 @@ static void set_com2(struct vm_config *vm, struct text value, const struct limit
 }
 
 static const struct key keys[] = {
-	{"memory", set_memory},	      {"cpus", set_cpus},
-	{"boot", set_boot},	      {"pin", set_pin},
-	{"weight", set_weight},	      {"cap", set_cap},
-	{"autostart", set_autostart}, {"depends", set_depends},
-	{"timeout", set_timeout},     {"on-crash", set_on_crash},
-	{"restarts", set_restarts},   {"load", set_load},
-	{"entry", set_entry},	      {"console", set_console},
-	{"com2", set_com2},	      {"limit", set_limit},
-	{"expect", set_expect},	      {"pass-code", set_pass_code},
-	{"on-end", set_on_end},	      {"tsc-mhz", set_tsc_mhz},
+	{"memory", set_memory},
+	{"cpus", set_cpus},
+	{"boot", set_boot},
+	{"pin", set_pin},
+	{"weight", set_weight},
+	{"cap", set_cap},
+	{"autostart", set_autostart},
+	{"depends", set_depends},
+	{"timeout", set_timeout},
+	{"on-crash", set_on_crash},
+	{"restarts", set_restarts},
+	{"load", set_load},
+	{"entry", set_entry},
+	{"console", set_console},
+	{"com2", set_com2},
+	{"limit", set_limit},
+	{"expect", set_expect},
+	{"pass-code", set_pass_code},
+	{"on-end", set_on_end},
+	{"tsc-mhz", set_tsc_mhz},
+	{"track-writes", set_track_writes},
 };
 
 #define KEYS                                                                               \
 	"memory, cpus, boot, load, entry, pin, weight, cap, autostart, depends, timeout, " \
-	"on-crash, restarts, console, com2, limit, expect, pass-code, on-end or tsc-mhz"
+	"on-crash, restarts, console, com2, limit, expect, pass-code, on-end, tsc-mhz or " \
+	"track-writes"
 
 /* Keys stand on the kernel's line; `seen` has a bit for each that was there. */
 static void set_key(struct vm_config *vm, const char *role, struct text word, unsigned *seen,

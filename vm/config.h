@@ -90,6 +90,7 @@ struct vm_config {
 	bool restart_on_end; /* when it ends by itself with another verdict than CRASH or HANG */
 	unsigned restarts;   /* a minute at most */
 	bool autostart;
+	bool track_writes;	  /* vm/writes.h */
 	bool com2_log;		  /* lines of COM2 go to Socle's log */
 	bool console_vga;	  /* its console is screen and keyboard, not COM1 */
 	int depends;		  /* index of the VM that must have started before; -1: none */

@@ -45,6 +45,7 @@ const struct monitor_command monitor_commands[] = {
 	 "NAME GPA [LEN]",
 	 "guest-physical memory, at most 4096 bytes",
 	 monitor_step_mem},
+	{"writes", {MONITOR_ARG_VM}, "NAME", "RAM written since asked last", monitor_step_writes},
 	{"walk",
 	 {MONITOR_ARG_VCPU, MONITOR_ARG_ADDRESS},
 	 "NAME[/VCPU] GVA",

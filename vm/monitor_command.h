@@ -65,6 +65,7 @@ bool monitor_step_stats(struct monitor *monitor);
 bool monitor_step_top(struct monitor *monitor);
 bool monitor_step_regs(struct monitor *monitor);
 bool monitor_step_mem(struct monitor *monitor);
+bool monitor_step_writes(struct monitor *monitor);
 bool monitor_step_walk(struct monitor *monitor);
 bool monitor_step_devices(struct monitor *monitor);
 bool monitor_step_irqs(struct monitor *monitor);

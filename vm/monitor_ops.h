@@ -128,6 +128,12 @@ struct monitor_ops {
 	 * the VM has no memory now. inspect_memory() does this for a struct guest_memory.
 	 */
 	enum monitor_memory (*read)(void *ctx, unsigned vm, uint64_t gpa, void *to, size_t length);
+	/*
+	 * Takes which pages the VM wrote since it was asked last; then their ranges, one by one.
+	 * False: `error` says why not; that was the last.
+	 */
+	bool (*writes)(void *ctx, unsigned vm, struct error *error);
+	bool (*written)(void *ctx, unsigned vm, uint64_t *gpa, uint64_t *length);
 	/* The VM's devices, brought up to its time now, with its lock held; NULL: it has none. */
 	const struct pc *(*pc_borrow)(void *ctx, unsigned vm, uint64_t *now);
 	void (*pc_return)(void *ctx, unsigned vm);

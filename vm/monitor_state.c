@@ -189,6 +189,36 @@ bool monitor_step_mem(struct monitor *monitor)
 	return run->length != 0;
 }
 
+/* run->length is the sum so far. */
+bool monitor_step_writes(struct monitor *monitor)
+{
+	struct monitor_run *run = &monitor->run;
+	struct error error;
+	struct json json;
+	uint64_t gpa, length;
+
+	if (!run->row++) {
+		run->length = 0;
+		if (!monitor->ops->writes(monitor->ctx, run->vm, &error))
+			return monitor_fail(monitor, "%s", error.text);
+	}
+	if (!monitor->ops->written(monitor->ctx, run->vm, &gpa, &length)) {
+		if (!run->json)
+			monitor_line(monitor, "%luK written", run->length / KIB);
+		return false;
+	}
+	run->length += length;
+	if (!run->json) {
+		monitor_line(monitor, "%016lx..%016lx %9luK", gpa, gpa + length - 1, length / KIB);
+		return true;
+	}
+	json = json_begin(&monitor->out);
+	json_number(&json, "gpa", gpa);
+	json_number(&json, "bytes", length);
+	json_end(&json);
+	return true;
+}
+
 bool monitor_step_walk(struct monitor *monitor)
 {
 	struct monitor_run *run = &monitor->run;

@@ -101,6 +101,42 @@ static bool populate(void *ctx, uint64_t gpa)
 	return vm_populate(ctx, gpa);
 }
 
+static uint64_t ram_end(const struct vm *vm)
+{
+	uint64_t size = vm->config->memory;
+
+	return size > GUEST_LOW_MAX ? GUEST_HIGH_BASE + size - GUEST_LOW_MAX : size;
+}
+
+static enum writes_how writes_how(const struct vm *vm)
+{
+	if (!vm->config->track_writes)
+		return WRITES_NONE;
+	if (!vm->host->ept_dirty_flags)
+		return WRITES_PROTECT;
+	return vm->host->write_logs ? WRITES_LOG : WRITES_FLAGS;
+}
+
+static bool create_writes(struct vm *vm, struct error *error)
+{
+	enum writes_how how = writes_how(vm);
+	uint64_t room;
+
+	if (how == WRITES_NONE)
+		return true;
+	room = frames_alloc(vm->host->frames, writes_bytes(ram_end(vm), vm->cpus), PAGE_SIZE,
+			    UINT64_MAX);
+	if (room == FRAMES_NONE)
+		return error_set(error, "track-writes: no memory left for it");
+	writes_init(&vm->writes, how, (void *)room, ram_end(vm), vm->cpus);
+	return true;
+}
+
+uint64_t vm_writes_bytes(const struct vm *vm)
+{
+	return vm->writes.how ? writes_bytes(ram_end(vm), vm->cpus) : 0;
+}
+
 /* To be asked before anything is taken for the VM: what it takes itself is in the reserve. */
 static bool memory_fits(const struct vm *vm, struct error *error)
 {
@@ -152,7 +188,8 @@ static void populate_block(struct vm *vm, const struct guest_extent *extent, uin
 	block_of(extent, gpa, &start, &size);
 	hpa = (uint64_t)extent->host + (start - extent->gpa);
 	memset((void *)hpa, 0, align_up(size, PAGE_SIZE));
-	if (!ept_map(&vm->ept, start, hpa, align_up(size, PAGE_SIZE), EPT_RWX,
+	if (!ept_map(&vm->ept, start, hpa, align_up(size, PAGE_SIZE),
+		     vm->writes.how == WRITES_PROTECT ? EPT_READ | EPT_EXEC : EPT_RWX,
 		     vm->host->memory_type(hpa, hpa + size)))
 		vm_end(vm, VERDICT_CRASH, "no memory left for its page tables");
 	/* Only now may others, who look without the lock, take it for there. */
@@ -174,6 +211,16 @@ bool vm_populate(struct vm *vm, uint64_t gpa)
 		return true;
 	}
 	return false;
+}
+
+void vm_allow_write(struct vm *vm, uint64_t gpa)
+{
+	if (vm->writes.how != WRITES_PROTECT)
+		return;
+	spin_lock(&vm->memory_lock);
+	ept_adjust(&vm->ept, gpa, 0, EPT_WRITE);
+	writes_note(&vm->writes, gpa);
+	spin_unlock(&vm->memory_lock);
 }
 
 static void note_progress(struct vm *vm)
@@ -543,11 +590,12 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 	build_cpuid(vm, policy);
 	if (!compile_expect(vm, error) || !memory_fits(vm, error))
 		return false;
-	if (!ept_init(&vm->ept, MIN(host->largest_ept_level, 2), host->ept_dirty_flags, &ept_ops,
-		      vm))
+	/* To the page, where somebody wants to know what is written. */
+	if (!ept_init(&vm->ept, config->track_writes ? 1 : MIN(host->largest_ept_level, 2),
+		      config->track_writes && host->ept_dirty_flags, &ept_ops, vm))
 		return error_set(error, "no memory left for its page tables");
-	if (create_memory(vm, error) && map_apic_access(vm, error) && create_pc(vm, tsc, error) &&
-	    load(vm, error) && vm->verdict == VERDICT_NONE)
+	if (create_memory(vm, error) && create_writes(vm, error) && map_apic_access(vm, error) &&
+	    create_pc(vm, tsc, error) && load(vm, error) && vm->verdict == VERDICT_NONE)
 		return true;
 	if (vm->verdict != VERDICT_NONE)
 		error_set(error, "%s", vm->why);
@@ -563,7 +611,7 @@ uint64_t vm_own_memory(const struct vm *vm)
 		bytes += vm->disk[i].taken;
 	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)
 		bytes += vm->ata_buffer[i] ? VATA_BUFFER : 0;
-	return bytes + (vm->fwconfig ? FWCONFIG_BYTES : 0);
+	return bytes + (vm->fwconfig ? FWCONFIG_BYTES : 0) + vm_writes_bytes(vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -576,6 +624,8 @@ void vm_destroy(struct vm *vm)
 			frames_free(frames, (uint64_t)vm->apic_page[i], PAGE_SIZE);
 	if (vm->fwconfig)
 		frames_free(frames, (uint64_t)vm->fwconfig, FWCONFIG_BYTES);
+	if (vm->writes.how)
+		frames_free(frames, (uint64_t)vm->writes.live, vm_writes_bytes(vm));
 	for (unsigned i = 0; i < PC_DRIVES_MAX; i++)
 		disk_drop(&vm->disk[i]);
 	for (unsigned i = 0; i < PC_ATA_CHANNELS; i++)

@@ -21,6 +21,7 @@
 #include "vm/vcpu.h"
 #include "vm/vmclock.h"
 #include "vm/vmconsole.h"
+#include "vm/writes.h"
 
 #define VM_CPUS_MAX 32
 _Static_assert(VM_CPUS_MAX >= CONFIG_CPUS_MAX, "what descriptions may ask for");
@@ -43,6 +44,7 @@ struct vm_host {
 	const struct frames *pool; /* what `frames` had in the beginning, for the audit */
 	unsigned largest_ept_level;
 	bool ept_dirty_flags;
+	bool write_logs; /* the CPU logs which pages a guest writes; with dirty flags */
 	/* The memory type of host memory [start, end), by the MTRRs. */
 	enum memory_type (*memory_type)(uint64_t start, uint64_t end);
 	void (*invalidate_ept)(void *ctx, uint64_t eptp);
@@ -66,6 +68,7 @@ struct vm {
 	struct spinlock memory_lock; /* of `memory` and `ept`, which grow on first touch */
 	struct guest_memory memory;
 	struct ept ept;
+	struct writes writes; /* its map is behind memory_lock, or atomic */
 	struct pc pc;
 	struct cpuid_table cpuid;
 	char com2[100]; /* a line of COM2, so far */
@@ -106,8 +109,16 @@ bool vm_create(struct vm *vm, const struct vm_config *config, const struct vm_ho
 /* Gives back all memory. The vCPUs must have left it. */
 void vm_destroy(struct vm *vm);
 
+/*
+ * The guest has written to RAM that is protected against it until then, so that its writes are
+ * known: it may from now on.
+ */
+void vm_allow_write(struct vm *vm, uint64_t gpa);
+
 /* Bytes of its map of touched blocks. */
 uint64_t vm_populated_bytes(const struct vm *vm);
+/* Bytes of what vm/writes.h needs, from writes.live on; 0: nothing. */
+uint64_t vm_writes_bytes(const struct vm *vm);
 /* Bytes that Socle has taken for it beside the RAM and struct vm itself. */
 uint64_t vm_own_memory(const struct vm *vm);
 

@@ -98,13 +98,14 @@ static bool apply_without(const char *list, struct error *error)
 		else if (control_parse_wanted(word, &control, &bit))
 			caps.capability[control] &= ~((uint64_t)bit << 32);
 		else if (!is_of_the_board(word))
-			return error_set(error,
-					 "boot option without=%s: names no feature that Socle can "
-					 "do without; these are: preemption-timer tpr-shadow "
-					 "virtual-interrupts vpid rdtscp invpcid wbinvd-exiting "
-					 "pause-loop apic-accesses tsc-scaling 1g-pages ept-dirty "
-					 "tsc-deadline tsc-adjust x2apic",
-					 word);
+			return error_set(
+				error,
+				"boot option without=%s: names no feature that Socle can "
+				"do without; these are: preemption-timer tpr-shadow "
+				"virtual-interrupts vpid rdtscp invpcid wbinvd-exiting "
+				"pause-loop apic-accesses tsc-scaling pml 1g-pages ept-dirty "
+				"tsc-deadline tsc-adjust x2apic",
+				word);
 	}
 	return true;
 }
@@ -235,7 +236,7 @@ void vmx_caps_report(void)
 			  control_word_name(word), request->required, request->wanted,
 			  (uint32_t)(caps.capability[word] >> 32), caps.control[word], absent);
 	}
-	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s%s%s", caps.revision,
+	log_info("VT-x: VMCS revision 0x%x, EPT with pages up to %s%s%s%s%s%s%s%s", caps.revision,
 		 caps.ept_largest_level == 3 ? "1G" : "2M",
 		 caps.ept_dirty_flags ? ", dirty flags" : "",
 		 vmx_has(CONTROL_PROC2, PROC2_VPID) ? ", VPID" : ", no VPID",
@@ -244,7 +245,8 @@ void vmx_caps_report(void)
 							  : ", no virtual interrupts",
 		 vmx_has(CONTROL_PIN, PIN_PREEMPTION_TIMER) ? ", preemption timer"
 							    : ", no preemption timer",
-		 vmx_has(CONTROL_PROC2, PROC2_TSC_SCALING) ? ", TSC scaling" : ", no TSC scaling");
+		 vmx_has(CONTROL_PROC2, PROC2_TSC_SCALING) ? ", TSC scaling" : ", no TSC scaling",
+		 vmx_has(CONTROL_PROC2, PROC2_PML) ? ", write logs" : ", no write logs");
 }
 
 /* SDM volume 3, "Enabling and Entering VMX Operation". */

@@ -15,7 +15,7 @@ const struct control_request control_requests[CONTROLS] = {
 	[CONTROL_PROC2] = {.required = PROC2_EPT | PROC2_UNRESTRICTED_GUEST,
 			   .wanted = PROC2_VPID | PROC2_RDTSCP | PROC2_INVPCID | PROC2_WBINVD |
 				     PROC2_PAUSE_LOOP | PROC2_VIRTUAL_APIC | PROC2_APIC_ACCESSES |
-				     PROC2_TSC_SCALING},
+				     PROC2_TSC_SCALING | PROC2_PML},
 	[CONTROL_EXIT] = {.required = EXIT_SAVE_DEBUG | EXIT_HOST_64BIT | EXIT_ACK_INTERRUPT |
 				      EXIT_SAVE_PAT | EXIT_LOAD_PAT | EXIT_SAVE_EFER |
 				      EXIT_LOAD_EFER},
@@ -161,6 +161,7 @@ static const struct {
 	{CODE(CONTROL_PROC2, PROC2_PAUSE_LOOP), "pause-loop"},
 	{CODE(CONTROL_PROC2, PROC2_INVPCID), "invpcid"},
 	{CODE(CONTROL_PROC2, PROC2_TSC_SCALING), "tsc-scaling"},
+	{CODE(CONTROL_PROC2, PROC2_PML), "pml"},
 };
 
 bool control_parse_wanted(const char *name, enum control_word *word, uint32_t *bit)

@@ -49,6 +49,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_VIRTUALIZED_EOI] = exit_virtualized_eoi,
 	[EXIT_EPT_VIOLATION] = exit_ept_violation,
 	[EXIT_EPT_MISCONFIGURATION] = exit_ept_misconfiguration,
+	[EXIT_PML_FULL] = exit_pml_full,
 	[EXIT_INVEPT] = exit_undefined,
 	[EXIT_PREEMPTION_TIMER] = exit_preemption_timer,
 	[EXIT_INVVPID] = exit_undefined,
@@ -75,7 +76,6 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	[EXIT_VMFUNC] = exit_impossible,
 	[EXIT_ENCLS] = exit_impossible,
 	[EXIT_RDSEED] = exit_impossible,
-	[EXIT_PML_FULL] = exit_impossible,
 	[EXIT_XSAVES] = exit_impossible,
 	[EXIT_XRSTORS] = exit_impossible,
 	[EXIT_SPP] = exit_impossible,
@@ -154,7 +154,7 @@ static const exit_handler_fn handlers[EXIT_REASONS] = {
 	X(EXIT_VMFUNC, "VMFUNC", OFF) \
 	X(EXIT_ENCLS, "ENCLS", OFF) \
 	X(EXIT_RDSEED, "RDSEED", OFF) \
-	X(EXIT_PML_FULL, "page-modification log full", OFF) \
+	X(EXIT_PML_FULL, "page-modification log full", "") \
 	X(EXIT_XSAVES, "XSAVES", OFF) \
 	X(EXIT_XRSTORS, "XRSTORS", OFF) \
 	X(65, "unknown", "") \

@@ -123,6 +123,7 @@ enum exit_action exit_io(struct vmx_vcpu *v);
 enum exit_action exit_ept_violation(struct vmx_vcpu *v);
 enum exit_action exit_apic_access(struct vmx_vcpu *v);
 enum exit_action exit_ept_misconfiguration(struct vmx_vcpu *v);
+enum exit_action exit_pml_full(struct vmx_vcpu *v);
 enum exit_action exit_task_switch(struct vmx_vcpu *v);
 
 #endif

@@ -58,19 +58,37 @@ static enum exit_action access_device(struct vmx_vcpu *v, const struct ept_acces
 	return emulate_device(v, access, gpa);
 }
 
+/* An IRET that had unblocked NMIs before it faulted must block them again. */
+static void keep_events(struct vmx_vcpu *v, const struct ept_access *access)
+{
+	events_keep_interrupted(v);
+	if (access->nmi_unblocked && !(v->interrupted.info & INTR_VALID))
+		vmcs_write(GUEST_INTERRUPTIBILITY,
+			   vmcs_read(GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
+}
+
 enum exit_action exit_ept_violation(struct vmx_vcpu *v)
 {
 	uint64_t gpa = vmcs_read(GUEST_PHYSICAL_ADDRESS);
 	struct ept_access access = decode(vmcs_read(EXIT_QUALIFICATION));
 
-	events_keep_interrupted(v);
-	/* An IRET that had unblocked NMIs before it faulted must block them again. */
-	if (access.nmi_unblocked && !(v->interrupted.info & INTR_VALID))
-		vmcs_write(GUEST_INTERRUPTIBILITY,
-			   vmcs_read(GUEST_INTERRUPTIBILITY) | BLOCKING_NMI);
-	if (vm_populate(v->vcpu.vm, gpa))
+	keep_events(v, &access);
+	if (vm_populate(v->vcpu.vm, gpa)) {
+		if (access.write)
+			vm_allow_write(v->vcpu.vm, gpa);
 		return EXIT_RESUME;
+	}
 	return access_device(v, &access, gpa);
+}
+
+/* Bit 12 of the qualification is the only one, and means the same. */
+enum exit_action exit_pml_full(struct vmx_vcpu *v)
+{
+	struct ept_access access = decode(vmcs_read(EXIT_QUALIFICATION));
+
+	keep_events(v, &access);
+	vmx_read_write_log(v);
+	return EXIT_RESUME;
 }
 
 /*

@@ -106,6 +106,7 @@ enum vmcs_group { VMCS_CONTROL, VMCS_EXIT, VMCS_GUEST, VMCS_HOST };
 	X(GUEST_, LDTR_SELECTOR, 0x080c)    \
 	X(GUEST_, TR_SELECTOR, 0x080e)      \
 	X(GUEST_, INTERRUPT_STATUS, 0x0810) \
+	X(GUEST_, PML_INDEX, 0x0812)        \
 	X(GUEST_, DEBUGCTL, 0x2802)         \
 	X(GUEST_, PAT, 0x2804)              \
 	X(GUEST_, EFER, 0x2806)             \

@@ -15,6 +15,7 @@
 #include "vmx/exit.h"
 #include "vmx/life.h"
 #include "vmx/registers.h"
+#include "vmx/visit.h"
 #include "vmx/switch.h"
 #include "vmx/vmcs.h"
 
@@ -162,6 +163,42 @@ static enum monitor_memory read_memory(void *ctx, unsigned number, uint64_t gpa,
 	return l->vm ? inspect_memory(&l->vm->memory, gpa, to, length) : MONITOR_NO_RAM;
 }
 
+static void read_log(struct vmx_vcpu *v, void *arg)
+{
+	(void)arg;
+	vmx_read_write_log(v);
+}
+
+static bool take_writes(void *ctx, unsigned number, struct error *error)
+{
+	const struct life *l = life_get(number);
+	struct vm *vm = l->vm;
+
+	(void)ctx;
+	if (!vm || !vm->writes.how)
+		return error_set(error,
+				 vm ? "VM %s: wants track-writes = yes in its description"
+				    : "VM %s has no memory now",
+				 l->config->name);
+	/* What a vCPU that cannot be had has logged is found the next time. */
+	for (unsigned i = 0; i < vm->cpus && vm->writes.how == WRITES_LOG; i++)
+		if (find_vcpu(number, i))
+			vcpu_visit(find_vcpu(number, i), read_log, NULL);
+	spin_lock(&vm->memory_lock);
+	writes_take(&vm->writes, &vm->ept);
+	spin_unlock(&vm->memory_lock);
+	vm->host->invalidate_ept(NULL, ept_pointer(&vm->ept));
+	return true;
+}
+
+static bool next_written(void *ctx, unsigned number, uint64_t *gpa, uint64_t *length)
+{
+	struct vm *vm = life_get(number)->vm;
+
+	(void)ctx;
+	return vm && writes_next(&vm->writes, gpa, length);
+}
+
 static const struct pc *borrow_pc(void *ctx, unsigned number, uint64_t *now)
 {
 	const struct life *l = life_get(number);
@@ -211,6 +248,8 @@ const struct monitor_ops *govern_ops(const struct vm_host *host, void (*end_fn)(
 		.action = act,
 		.regs = get_regs,
 		.read = read_memory,
+		.writes = take_writes,
+		.written = next_written,
 		.pc_borrow = borrow_pc,
 		.pc_return = return_pc,
 		.audit = audit,

@@ -3,19 +3,10 @@
 #include "vmx/registers.h"
 
 #include "arch/x86_64/cpu.h"
-#include "arch/x86_64/smp.h"
 #include "vmx/cr.h"
 #include "vmx/dump.h"
-#include "vmx/switch.h"
+#include "vmx/visit.h"
 #include "vmx/vmcs.h"
-
-#define READ_TRIES 1000 /* a vCPU that moves between cores meanwhile */
-
-struct reading {
-	const struct vmx_vcpu *vcpu;
-	struct monitor_regs *regs;
-	bool done;
-};
 
 static void read_segments(struct monitor_regs *regs)
 {
@@ -52,8 +43,10 @@ static const char *activity_name(enum vcpu_activity activity)
 }
 
 /* Of the vCPU that this core has loaded, between its exit and its next entry. */
-static void read_loaded(const struct vmx_vcpu *v, struct monitor_regs *regs)
+static void read_loaded(struct vmx_vcpu *v, void *arg)
 {
+	struct monitor_regs *regs = arg;
+
 	for (unsigned i = 0; i < GPR_COUNT; i++)
 		regs->gpr[i] = v->vcpu.gpr[i];
 	regs->gpr[GPR_RSP] = vmcs_read(GUEST_RSP);
@@ -76,42 +69,7 @@ static void read_loaded(const struct vmx_vcpu *v, struct monitor_regs *regs)
 	read_debug(regs);
 }
 
-static void read_if_loaded(void *arg)
-{
-	struct reading *reading = arg;
-
-	if (pcpu_self()->current != reading->vcpu)
-		return;
-	read_loaded(reading->vcpu, reading->regs);
-	reading->done = true;
-}
-
-/* It is loaded nowhere: here for a moment, in the place of what the loop up the stack runs. */
-static void load_and_read(struct vmx_vcpu *v, struct monitor_regs *regs)
-{
-	struct vmx_vcpu *before = pcpu_self()->current;
-
-	vmx_switch_to(v);
-	read_loaded(v, regs);
-	if (before)
-		vmx_switch_to(before);
-	else
-		vmx_switch_away();
-}
-
 bool registers_read(struct vmx_vcpu *v, struct monitor_regs *regs)
 {
-	struct reading reading = {.vcpu = v, .regs = regs};
-
-	for (unsigned tries = 0; tries < READ_TRIES && !reading.done; tries++) {
-		int core = __atomic_load_n(&v->loaded_on, __ATOMIC_ACQUIRE);
-
-		if (core != NO_CORE) {
-			smp_call((unsigned)core, read_if_loaded, &reading);
-		} else {
-			load_and_read(v, regs);
-			reading.done = true;
-		}
-	}
-	return reading.done;
+	return vcpu_visit(v, read_loaded, regs);
 }

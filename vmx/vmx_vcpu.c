@@ -27,6 +27,7 @@
 #define DR7_RESET	  0x400
 #define LINK_POINTER_NONE UINT64_MAX
 /* TSC ticks: PAUSEs closer than the gap are one loop; who loops for the window is told of. */
+#define PML_FIRST    511 /* entries of the log, counted from 0 */
 #define PAUSE_GAP    128
 #define PAUSE_WINDOW 8192
 
@@ -101,6 +102,18 @@ static void write_tsc_scale(struct vmx_vcpu *v)
 		v->proc_controls |= PROC_RDTSC;
 }
 
+static void write_log(struct vmx_vcpu *v)
+{
+	const uint64_t *log = writes_log(&v->vcpu.vm->writes, v->vcpu.id);
+
+	if (!log) {
+		v->proc2_controls &= ~(uint32_t)PROC2_PML;
+		return;
+	}
+	vmcs_write(PML_ADDRESS, (uint64_t)log);
+	vmcs_write(GUEST_PML_INDEX, PML_FIRST);
+}
+
 static void write_controls(struct vmx_vcpu *v)
 {
 	const uint32_t *control = vmx_caps()->control;
@@ -109,6 +122,7 @@ static void write_controls(struct vmx_vcpu *v)
 	v->proc_controls = control[CONTROL_PROC];
 	v->proc2_controls = control[CONTROL_PROC2];
 	write_tsc_scale(v);
+	write_log(v);
 	vmcs_write(PIN_CONTROLS, control[CONTROL_PIN]);
 	vmcs_write(PROC_CONTROLS, v->proc_controls);
 	vmcs_write(PROC2_CONTROLS, v->proc2_controls);
@@ -347,4 +361,18 @@ uint64_t vmx_now(const struct vmx_vcpu *v)
 uint64_t vmx_host_tsc(const struct vmx_vcpu *v, uint64_t ticks)
 {
 	return vm_clock_host(&v->vcpu.vm->clock, ticks);
+}
+
+/* The CPU fills it from its last entry down; the index is that of the next one. */
+void vmx_read_write_log(struct vmx_vcpu *v)
+{
+	struct writes *writes = &v->vcpu.vm->writes;
+	const uint64_t *log = writes_log(writes, v->vcpu.id);
+	unsigned next = (uint16_t)(vmcs_read(GUEST_PML_INDEX) + 1);
+
+	if (next > PML_FIRST + 1)
+		next = 0;
+	for (; next <= PML_FIRST; next++)
+		writes_note(writes, log[next]);
+	vmcs_write(GUEST_PML_INDEX, PML_FIRST);
 }

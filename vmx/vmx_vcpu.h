@@ -128,6 +128,8 @@ bool vmx_vcpu_init_shared(struct frames *frames);
 
 /* The VM's clock now, in ticks. */
 uint64_t vmx_now(const struct vmx_vcpu *v);
+/* Empties the log of pages written, of a vCPU that is loaded here and has one. */
+void vmx_read_write_log(struct vmx_vcpu *v);
 /* The VM clock's tick in host TSC. */
 uint64_t vmx_host_tsc(const struct vmx_vcpu *v, uint64_t ticks);
 

@@ -96,6 +96,22 @@ static bool on_regs(void *ctx, unsigned vm, unsigned cpu, struct monitor_regs *r
 }
 
 /* RAM whose words point into it, to 16000H; then some that nobody touched. */
+static bool on_writes(void *ctx, unsigned vm, struct error *error)
+{
+	(void)ctx;
+	return vm % 2 || error_set(error, "VM %u: wants track-writes = yes", vm);
+}
+
+static bool on_written(void *ctx, unsigned vm, uint64_t *gpa, uint64_t *bytes)
+{
+	static uint64_t calls;
+
+	(void)ctx;
+	*gpa = ++calls << (vm + 12);
+	*bytes = *gpa;
+	return calls % 50;
+}
+
 static enum monitor_memory on_read(void *ctx, unsigned vm, uint64_t gpa, void *to, size_t count)
 {
 	(void)ctx;
@@ -153,6 +169,8 @@ static const struct monitor_ops ops = {
 	.action = on_action,
 	.regs = on_regs,
 	.read = on_read,
+	.writes = on_writes,
+	.written = on_written,
 	.pc_borrow = on_borrow,
 	.pc_return = on_return,
 	.audit = on_audit,

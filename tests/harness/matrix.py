@@ -18,6 +18,7 @@ MODELS = {
     "tigerlake": ("0x4", PAGES_1G, VIRTUAL),
 }
 SCALING = ("corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake")
+LOGGING = ("corei7_skylake_x", "corei7_icelake_u", "tigerlake")
 CORES = (1, 2)
 
 
@@ -27,8 +28,9 @@ class Cell(boot.Boot):
     def __init__(self, name, keys, model, cores, build):
         revision, pages, interrupts = MODELS[model]
         scaling = "TSC scaling" if model in SCALING else "no TSC scaling"
+        logs = "write logs" if model in LOGGING else "no write logs"
         expect = [f"^socle: VT-x: VMCS revision {revision}, {pages}, VPID, {interrupts}, "
-                  f"preemption timer, {scaling}$",
+                  f"preemption timer, {scaling}, {logs}$",
                   f"^socle: CPUs: {cores} of {cores} are used$" if cores > 1 else "^socle: VT-x:"]
         keys = {**keys, "cpu": [model], "cpus": [str(cores)],
                 "expect": keys.get("expect", []) + expect}

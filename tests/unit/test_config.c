@@ -178,6 +178,7 @@ static void test_numbers(void **state)
 	refused("kernel bad timeout=0", "timeout=0", "want seconds, from 1 to 86400");
 	refused("kernel bad timeout=5s", "timeout=5s", "1 to 86400");
 	refused("kernel bad timeout=86401", "timeout=86401", "1 to 86400");
+	refused("kernel bad track-writes=1", "track-writes=1", "want yes or no");
 	refused("kernel bad tsc-mhz=0", "tsc-mhz=0", "1 to 8000");
 	refused("kernel bad tsc-mhz=8001", "tsc-mhz=8001", "1 to 8000");
 	refused("kernel bad boot=grub", "boot=grub", "linux, multiboot, multiboot2, pvh, flat16");

@@ -109,6 +109,24 @@ static enum monitor_memory on_read(void *ctx, unsigned vm, uint64_t gpa, void *t
 	return MONITOR_RAM;
 }
 
+static unsigned ranges;
+
+static bool on_writes(void *ctx, unsigned vm, struct error *error)
+{
+	(void)ctx;
+	ranges = 2;
+	return vm == 0 || error_set(error, "VM beta: wants track-writes = yes");
+}
+
+static bool on_written(void *ctx, unsigned vm, uint64_t *gpa, uint64_t *bytes)
+{
+	(void)ctx;
+	assert_int_equal(vm, 0);
+	*gpa = ranges * 0x10000;
+	*bytes = ranges * 0x1000;
+	return ranges-- > 0;
+}
+
 static const struct pc *on_borrow(void *ctx, unsigned vm, uint64_t *at)
 {
 	(void)ctx;
@@ -154,6 +172,8 @@ static const struct monitor_ops ops = {
 	.action = on_action,
 	.regs = on_regs,
 	.read = on_read,
+	.writes = on_writes,
+	.written = on_written,
 	.pc_borrow = on_borrow,
 	.pc_return = on_return,
 	.audit = on_audit,
@@ -292,7 +312,7 @@ static void test_help(void **state)
 					   "pause",  "resume", "reset", "console", "stats",
 					   "top",    "regs",   "mem",	"walk",	   "devices",
 					   "irqs",   "log",    "audit", "version", "poweroff",
-					   "reboot", NULL};
+					   "reboot", "writes", NULL};
 	     *name; name++)
 		contains(text, *name);
 	assert_string_equal(answer("help vm"), "usage: vm NAME\r\nall about one VM\r\n");
@@ -384,6 +404,18 @@ static void test_regs(void **state)
 	text = answer("regs alpha --json");
 	contains(text, "\"rip\":\"0xffffffff81000000\"");
 	contains(text, "\"cs\":\"0x10\"");
+}
+
+static void test_writes(void **state)
+{
+	(void)state;
+	assert_string_equal(answer("writes alpha"),
+			    "0000000000020000..0000000000021fff         8K\r\n"
+			    "0000000000010000..0000000000010fff         4K\r\n"
+			    "12K written\r\n");
+	contains(answer("--json writes alpha"), "{\"gpa\":131072,\"bytes\":8192}");
+	contains(answer("writes beta"), "VM beta: wants track-writes = yes");
+	assert_string_equal(answer("writes"), "usage: writes NAME\r\n");
 }
 
 static void test_mem(void **state)
@@ -643,6 +675,7 @@ int main(void)
 		cmocka_unit_test_setup(test_stats, setup),
 		cmocka_unit_test_setup(test_regs, setup),
 		cmocka_unit_test_setup(test_mem, setup),
+		cmocka_unit_test_setup(test_writes, setup),
 		cmocka_unit_test_setup(test_devices, setup),
 		cmocka_unit_test_setup(test_walk, setup),
 		cmocka_unit_test_setup(test_log, setup),

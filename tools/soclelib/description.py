@@ -152,6 +152,7 @@ SETTINGS = {
     "restarts": lambda v: _number(v, 1, RESTARTS_MAX, "restarts a minute"),
     "timeout": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds without progress"),
     "limit": lambda v: _number(v, 1, TIMEOUT_MAX, "seconds"),
+    "track-writes": lambda v: _one_of(v, ("yes", "no")),
     "tsc-mhz": lambda v: _number(v, 1, TSC_MHZ_MAX, "MHz"),
     "expect": _expect,
     "pass-code": _pass_code,
