@@ -16,7 +16,7 @@ uint64_t vm_clock_unscale(const struct vm_clock *clock, uint64_t scaled)
 	if (high >= clock->scale)
 		return UINT64_MAX;
 	host = divide(high, scaled << VM_CLOCK_FRACTION, clock->scale);
-	return host + (vm_clock_scaled(clock, host) < scaled);
+	return host + (host < UINT64_MAX && vm_clock_scaled(clock, host) < scaled);
 }
 
 void vm_clock_start(struct vm_clock *clock, uint64_t hz, uint64_t host_hz, uint64_t host)
