@@ -67,7 +67,9 @@ void machine_check_note(void)
 	struct pcpu *self = pcpu_self();
 	uint64_t cap = capabilities();
 
-	self->mca.count = 0;
+	/* Stopped while it waits with its own: its status is cleared already. */
+	if (self->mca.count)
+		return;
 	for (unsigned i = 0; i < MCG_CAP_BANKS(cap) && self->mca.count < MCA_NOTED; i++)
 		self->mca.count += read_bank(i, &self->mca.bank[self->mca.count]);
 	if (!cap)

@@ -18,6 +18,9 @@
 #include "lib/panic.h"
 #include "lib/x86.h"
 
+/* Tens of milliseconds on a CPU of today. */
+#define MACHINE_CHECK_TICKS 100000000
+
 static const char *const exception_names[] = {
 	"#DE divide error",
 	"#DB debug",
@@ -92,6 +95,9 @@ static void enter_panic(void)
 _Noreturn void panic_machine_check(const struct trap_frame *frame, const char *when, const char *vm)
 {
 	machine_check_note();
+	/* CPUs broadcast it, one after the other: whose banks have more to say takes it as well. */
+	for (uint64_t start = rdtsc(); rdtsc() - start < MACHINE_CHECK_TICKS;)
+		cpu_pause();
 	enter_panic();
 	log_error("panic: CPU %u: machine check %s%s", pcpu_self()->id, when, vm);
 	machine_check_print();
