@@ -33,7 +33,8 @@ enum fault {
 	FAULT_MC_ENTRY,
 	FAULT_STACK,
 	FAULT_CR,
-	FAULT_SMASH
+	FAULT_SMASH,
+	FAULT_VMREAD
 };
 /* Their words, in this order: boot/fault.c. */
 #define FAULT_WORDS "dead-ap\0late-ap\0mtrr\0tsc\0entry-controls\0entry-host\0entry-guest\0"

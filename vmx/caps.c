@@ -3,6 +3,7 @@
 #include "vmx/caps.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/panic.h"
 #include "arch/x86_64/traps.h"
 #include "lib/format.h"
 #include "lib/log.h"
@@ -291,6 +292,7 @@ bool vmx_enable(uint64_t region, struct error *error)
 				 "VMXON failed (CR0 0x%lx, CR4 0x%lx, revision 0x%x): another "
 				 "hypervisor is active, or the one around Socle has a fault",
 				 cr0, cr4, caps.revision);
+	panic_set_explainer(vmcs_explain);
 	/* Whatever an earlier user of VMX on this CPU left in its TLB. */
 	vmx_invept(INVEPT_ALL, 0);
 	if (vmx_has(CONTROL_PROC2, PROC2_VPID))

@@ -2,11 +2,12 @@
 /* VMX instructions and the names of VMCS fields. */
 #include "vmx/vmcs.h"
 
+#include "arch/x86_64/traps.h"
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/log.h"
-#include "lib/panic.h"
 #include "lib/words.h"
+#include "lib/x86.h"
 
 static const uint16_t encodings[] = {
 #define VMCS_ENCODING(prefix, name, value) value,
@@ -38,16 +39,6 @@ const char *vmcs_name(enum vmcs_index index)
 	return word_at(names, index);
 }
 
-static enum vmcs_index index_of(vmcs_field field)
-{
-	unsigned i = 0;
-
-	/* Every vmcs_field is in the table. */
-	while (encodings[i] != field.encoding)
-		i++;
-	return (enum vmcs_index)i;
-}
-
 bool vmcs_try_read(vmcs_field field, uint64_t *value)
 {
 	bool ok;
@@ -69,22 +60,19 @@ static const char *last_error(void)
 	return vmx_instruction_error(number);
 }
 
-static _Noreturn void failed(const char *instruction, vmcs_field field)
+void vmcs_explain(const struct trap_frame *frame)
 {
-	enum vmcs_index index = index_of(field);
+	/* VMREAD (0F 78) or VMWRITE (0F 79) of registers, and JA over the UD2. */
+	const uint8_t *before = (const uint8_t *)frame->rip - 5;
 
-	panic("%s of %s%s (0x%x): %s", instruction, vmcs_name_prefix(index), vmcs_name(index),
-	      field.encoding, last_error());
-}
-
-_Noreturn void vmcs_read_failed(vmcs_field field)
-{
-	failed("VMREAD", field);
-}
-
-_Noreturn void vmcs_write_failed(vmcs_field field)
-{
-	failed("VMWRITE", field);
+	if (frame->vector != VECTOR_UD || before[0] != 0x0f || (before[1] | 1) != 0x79)
+		return;
+	for (unsigned i = 0; i < VMCS_FIELD_COUNT; i++)
+		if (encodings[i] == frame->rax)
+			log_error("panic: %s of %s%s (0x%lx): %s",
+				  before[1] & 1 ? "VMWRITE" : "VMREAD",
+				  vmcs_name_prefix((enum vmcs_index)i),
+				  vmcs_name((enum vmcs_index)i), frame->rax, last_error());
 }
 
 void vmcs_dump(enum vmcs_group group)

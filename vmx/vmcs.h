@@ -20,35 +20,32 @@ static inline vmcs_field vmcs_segment(vmcs_field es, unsigned index)
 	return (vmcs_field){es.encoding + 2 * index};
 }
 
-/* A field that VMREAD or VMWRITE refuses is a bug of ours: these two panic and name it. */
-_Noreturn void vmcs_read_failed(vmcs_field field);
-_Noreturn void vmcs_write_failed(vmcs_field field);
-
+/*
+ * A field that VMREAD or VMWRITE refuses is a bug of ours. It ends in UD2, four bytes at each of a
+ * hundred places; vmcs_explain finds the field in RAX, and names it.
+ */
 static inline uint64_t vmcs_read(vmcs_field field)
 {
 	uint64_t value;
 
-	__asm__ goto("vmread %1, %0\n\tjbe %l2"
-		     : "=r"(value)
-		     : "r"((uint64_t)field.encoding)
-		     : "cc"
-		     : failed);
+	__asm__ volatile("vmread %1, %0\n\tja 1f\n\tud2\n1:"
+			 : "=r"(value)
+			 : "a"((uint64_t)field.encoding)
+			 : "cc");
 	return value;
-failed:
-	vmcs_read_failed(field);
 }
 
 static inline void vmcs_write(vmcs_field field, uint64_t value)
 {
-	__asm__ goto("vmwrite %1, %0\n\tjbe %l2"
-		     :
-		     : "r"((uint64_t)field.encoding), "rm"(value)
-		     : "cc"
-		     : failed);
-	return;
-failed:
-	vmcs_write_failed(field);
+	__asm__ volatile("vmwrite %1, %0\n\tja 1f\n\tud2\n1:"
+			 :
+			 : "a"((uint64_t)field.encoding), "r"(value)
+			 : "cc");
 }
+
+/* For panic_set_explainer: if it is such a UD2, says which field and why. */
+struct trap_frame;
+void vmcs_explain(const struct trap_frame *frame);
 
 /* False instead of a panic; for dumps on a CPU that may not have the field. */
 bool vmcs_try_read(vmcs_field field, uint64_t *value);

@@ -123,6 +123,13 @@ _Noreturn __attribute__((used)) void __stack_chk_fail(void)
 	cpu_halt_forever();
 }
 
+static void (*explainer)(const struct trap_frame *frame);
+
+void panic_set_explainer(void (*explain)(const struct trap_frame *frame))
+{
+	explainer = explain;
+}
+
 _Noreturn void panic_trap(const struct trap_frame *frame)
 {
 	const char *name = frame->vector < ARRAY_SIZE(exception_names)
@@ -137,6 +144,8 @@ _Noreturn void panic_trap(const struct trap_frame *frame)
 		  frame->vector, frame->error_code);
 	if (stack && (frame->vector == VECTOR_PF || frame->vector == VECTOR_DF))
 		log_error("panic: CPU %u: its %s stack is full", pcpu_self()->id, stack);
+	if (explainer)
+		explainer(frame);
 	backtrace_print_address("  at", frame->rip);
 	print_registers(frame);
 	print_control_registers();

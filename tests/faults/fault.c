@@ -11,6 +11,7 @@
 #include "lib/panic.h"
 #include "lib/x86.h"
 #include "tests/faults/faults.h"
+#include "vmx/vmcs.h"
 
 #define CULPRIT	     1 /* the core at fault */
 #define HANG_SECONDS 7
@@ -20,8 +21,8 @@
 #define CALLS	     200
 
 const char fault_words[] = FAULT_WORDS "hang\0panic-ap\0panic-all\0calls\0nmis\0mc\0mc-exit\0"
-				       "mc-entry\0stack\0cr\0smash\0";
-_Static_assert(FAULT_SMASH - FAULT_HANG == 10, "the words' order");
+				       "mc-entry\0stack\0cr\0smash\0vmread\0";
+_Static_assert(FAULT_VMREAD - FAULT_HANG == 11, "the words' order");
 
 static enum fault fault;
 static uint64_t begin;
@@ -183,6 +184,7 @@ void fault_run_core(struct pcpu *self)
 	case FAULT_STACK: fill_stack(0); break;
 	case FAULT_SMASH: smash(64); break;
 	case FAULT_CR: drop_guards(); break;
+	case FAULT_VMREAD: vmcs_read(GUEST_RIP); break;
 	case FAULT_MC: __asm__ volatile("int $18"); break;
 	default: nmis_send(self);
 	}
