@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long test-matrix test-nested unit fuzz fuzz-guests coverage check deps clean distclean help FORCE
+.PHONY: all iso run test test-long test-matrix test-nested unit fuzz fuzz-guests coverage bench bench-check check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -76,6 +76,20 @@ fuzz-guests:
 	@+$(BUILD) $(B)/socle.elf $(B)/socle.symbols $(B)/guests/chaos64.elf $(B)/guests/guard64.elf
 	@tests/fuzz-guests --seeds $(or $(SEEDS),8) --seed $(or $(SEED),1) --acts $(or $(ACTS),3000)
 
+# What exits and interrupts cost: bare, under Socle, under QEMU/KVM, all in Bochs. HOSTS='socle bare'
+# for some; the figures go into the tree.
+BENCH_FILES := $(addprefix $(B)/,socle.elf socle.symbols guests/bench64.elf guests/spin.elf)
+bench:
+	@tools/deps build run
+	@+$(BUILD) $(BENCH_FILES)
+	@tools/bench run $(HOSTS)
+
+# Fails when Socle is slower than the tree's figures say.
+bench-check:
+	@tools/deps build run
+	@+$(BUILD) $(BENCH_FILES)
+	@tools/bench check
+
 # Lines of devices/, ept/ and the parsers that the fuzzers' corpora reach; LINES=1 names the others.
 coverage:
 	@tools/deps build test
@@ -109,6 +123,9 @@ help:
 	@echo 'make fuzz           T=NAME|all SECONDS=60: libFuzzer (docs/testing.md; needs clang)'
 	@echo 'make fuzz-guests    SEEDS=8 hostile guests beside a guarded one; SEED=FIRST ACTS=3000'
 	@echo 'make coverage       lines that the corpora of the fuzzers reach'
+	@echo 'make bench          what exits cost: bare, under Socle, under KVM, in one table, which goes into'
+	@echo '                    docs/performance.md; HOSTS="socle bare kvm" for some of them'
+	@echo 'make bench-check    fails when Socle is slower than the figures in the tree'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
 	@echo 'make deps           install what is missing for all of these, and no more'
 	@echo 'make clean          remove what was built; distclean: and what was downloaded'

@@ -430,7 +430,7 @@ $(B)/check/cppcheck: $(TARGET_C) $(HEADERS) .cppcheck $(GEN)
 	$(Q)cppcheck $(CPPCHECK_FLAGS) --cppcheck-build-dir=$(@D)/cppcheck.d -I$(B) $(TARGET_C)
 	@touch $@
 
-PYTHON := tools/mkiso tests/fuzz-guests tools/mkframes tools/coverage tools/kernel-test tests/fuzz/seeds tests/fuzz/minimise guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
+PYTHON := tools/mkiso tools/bench tests/fuzz-guests tools/mkframes tools/coverage tools/kernel-test tests/fuzz/seeds tests/fuzz/minimise guests/linux/vmlinux tools/run tools/mkfont tools/check-house tests/run guests/linux/mkinitramfs \
 	$(wildcard tools/soclelib/*.py tests/tools/*.py)
 SCRIPTS := tools/deps tools/nested/init guests/linux/fetch guests/linux/init .ci/run
 

@@ -54,21 +54,24 @@ const struct acpi_rsdp *acpi_rsdp(void)
 
 	if (!rsdp)
 		rsdp = acpi_scan("RSD PTR ", 8, BIOS_AREA, BIOS_AREA_END);
-	if (!rsdp || !acpi_sums(rsdp, RSDP_V1_LENGTH) || !acpi_sums(rsdp, rsdp->length))
+	if (!rsdp || !acpi_sums(rsdp, RSDP_V1_LENGTH))
 		return NULL;
-	return rsdp;
+	return !rsdp->revision || acpi_sums(rsdp, rsdp->length) ? rsdp : NULL;
 }
 
 const void *acpi_table(const char *signature)
 {
 	const struct acpi_rsdp *rsdp = acpi_rsdp();
-	const struct acpi_header *xsdt, *table;
+	const struct acpi_header *list, *table;
+	uint32_t size;
 
 	if (!rsdp)
 		return NULL;
-	xsdt = (const struct acpi_header *)(uintptr_t)rsdp->xsdt;
-	for (uint32_t at = sizeof(*xsdt); at < xsdt->length; at += sizeof(uint64_t)) {
-		uint64_t entry = *(const uint64_t *)((const char *)xsdt + at);
+	size = rsdp->revision ? sizeof(uint64_t) : sizeof(uint32_t);
+	list = (const struct acpi_header *)(uintptr_t)(rsdp->revision ? rsdp->xsdt : rsdp->rsdt);
+	for (uint32_t at = sizeof(*list); at < list->length; at += size) {
+		const char *here = (const char *)list + at;
+		uint64_t entry = rsdp->revision ? *(const uint64_t *)here : *(const uint32_t *)here;
 
 		table = (const struct acpi_header *)(uintptr_t)entry;
 		if (same(table->signature, signature, NAME_LENGTH))

@@ -68,7 +68,7 @@ const void *acpi_scan(const char *text, size_t length, uintptr_t from, uintptr_t
 bool acpi_sums(const void *table, size_t length);
 /* By the EBDA and the BIOS area, with its checksums right. */
 const struct acpi_rsdp *acpi_rsdp(void);
-/* By the XSDT; its checksum is the caller's to check. */
+/* By the XSDT, or by the RSDT of ACPI 1.0; its checksum is the caller's to check. */
 const void *acpi_table(const char *signature);
 /* SLP_TYP of \_S5 as the DSDT has it; -1 if it has none. */
 int acpi_s5(void);

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""tools/bench: lines of the guest, the file of figures, what is worse, and the tables."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path("tools").resolve()))
+from soclelib import figures, ini  # noqa: E402
+
+LOG = ("bench: on Socle\r\nok 1 - cpuid\r\n"
+       "bench cpuid 141 mean 143 min 141 max 2549 rounds 1000 checked\r\n"
+       "bench vmcall skipped: nobody is there to answer\r\n"
+       "bench cr3-reload -1 mean -8 min -9080 max 1 rounds 1000 checked\r\n"
+       "not ok 4 - in-pic\r\nbench made-up 7\r\n1..4\r\n")
+
+
+class Lines(unittest.TestCase):
+    def test_figures_skips_and_wrong_answers(self):
+        result = figures.Result(LOG)
+        self.assertEqual(result.figures, {"cpuid": 141, "cr3-reload": -1})
+        self.assertEqual(result.skipped, {"vmcall": "nobody is there to answer"})
+        self.assertEqual(result.wrong, ["in-pic"])
+        self.assertTrue(result.ended)
+
+    def test_a_log_that_stops_has_not_ended(self):
+        self.assertFalse(figures.Result(LOG.partition("1..")[0]).ended)
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "figures.ini"
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_what_was_written_is_read(self):
+        known = {"wanted": {"cpuid": 70}, "socle": {"cpuid": 141, "cr3-reload": -1}}
+        figures.write(known, self.path)
+        self.assertEqual(figures.read(self.path), known)
+
+    def test_no_file_has_no_figures(self):
+        self.assertEqual(figures.read(self.path), {})
+
+    def test_a_word_is_no_figure(self):
+        self.path.write_text("[socle]\ncpuid = fast\n")
+        with self.assertRaisesRegex(ini.Bad, r"figures.ini:2: \[socle\] cpuid: 'fast' is no number"):
+            figures.read(self.path)
+
+    def test_the_tree_has_all_of_what_is_wanted(self):
+        known = figures.read()
+        self.assertLessEqual(set(known["wanted"]), set(known["socle"]))
+
+
+class Gate(unittest.TestCase):
+    def outcome(self, was, now):
+        worse, better, other = figures.compare({"case": was}, {"case": now})
+        self.assertEqual(other, [])
+        return "worse" if worse else "better" if better else "same"
+
+    def test_two_ticks_are_allowed(self):
+        self.assertEqual(self.outcome(70, 72), "same")
+        self.assertEqual(self.outcome(70, 73), "worse")
+        self.assertEqual(self.outcome(1, 4), "worse")
+
+    def test_two_percent_are_allowed(self):
+        self.assertEqual(self.outcome(1000, 1020), "same")
+        self.assertEqual(self.outcome(1000, 1021), "worse")
+
+    def test_better_is_told(self):
+        self.assertEqual(self.outcome(1000, 980), "same")
+        self.assertEqual(self.outcome(1000, 979), "better")
+
+    def test_cases_that_come_and_go_are_told(self):
+        worse, better, other = figures.compare({"old": 1}, {"new": 2})
+        self.assertEqual((worse, better), ([], []))
+        self.assertEqual([line.split(":")[0] for line in other], ["old", "new"])
+
+    def test_what_is_not_reached(self):
+        self.assertEqual(figures.missed({"a": 70, "b": 70, "c": 1}, {"a": 70, "b": 1141}),
+                         ["b: 1,141, wanted 70"])
+
+
+class Tables(unittest.TestCase):
+    KNOWN = {"socle": {"a": 100, "c": 2}, "kvm": {"a": 1150, "b": 7, "c": 5000}, "bare": {"a": 1},
+             "wanted": {"a": 70}, "xen": {"a": 808}}
+
+    def test_order_is_the_guest_s(self):
+        self.assertEqual(figures.order(self.KNOWN), ["a", "b", "c"])
+
+    def test_ratios(self):
+        self.assertEqual(figures.rows(self.KNOWN, ["a", "b", "c"]), [
+            ["a", "1", "100", "70", "1,150", "11.5", "808", "8.1"],
+            ["b", "", "", "", "7", "", "", ""],
+            ["c", "", "2", "", "5,000", "2,500", "", ""]])
+
+    def test_markdown_between_markers(self):
+        text = "x\n<!-- t: made by tools/bench -->\nold\n<!-- end of t -->\ny\n"
+        new = figures.put_between(text, "t", figures.markdown_table(self.KNOWN))
+        self.assertTrue(new.startswith("x\n<!-- t: made by tools/bench -->\n| case | bare |"))
+        self.assertTrue(new.endswith("|\n<!-- end of t -->\ny\n"))
+        self.assertNotIn("old", new)
+        with self.assertRaisesRegex(ValueError, "no place for u"):
+            figures.put_between(text, "u", "")
+
+
+if __name__ == "__main__":
+    unittest.main()
