@@ -17,7 +17,7 @@ JOBS  := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell getconf _NPR
 BUILD := $(MAKE) $(JOBS) --no-print-directory -f rules.mk VM="$(VM)" SOCLE_ARGS="$(SOCLE_ARGS)"
 
 .NOTPARALLEL:
-.PHONY: all iso run test test-long test-matrix test-nested unit fuzz fuzz-guests coverage bench bench-check check deps clean distclean help FORCE
+.PHONY: all iso run test test-long test-matrix test-nested unit fuzz fuzz-guests coverage bench bench-boot bench-check check deps clean distclean help FORCE
 
 all:
 	@tools/deps build
@@ -84,6 +84,13 @@ bench:
 	@+$(BUILD) $(BENCH_FILES)
 	@tools/bench run $(HOSTS)
 
+# The same for a boot of Debian's kernel: KERNEL=stock or cloud.
+bench-boot:
+	@tools/deps build run
+	@+$(BUILD) $(B)/socle.elf $(B)/socle.symbols $(B)/guests/linux/initrd.cpio \
+		$(B)/debian/vmlinuz$(if $(filter cloud,$(KERNEL)),,-stock)
+	@tools/bench boot --kernel $(or $(KERNEL),stock) $(HOSTS)
+
 # Fails when Socle is slower than the tree's figures say.
 bench-check:
 	@tools/deps build run
@@ -125,6 +132,7 @@ help:
 	@echo 'make coverage       lines that the corpora of the fuzzers reach'
 	@echo 'make bench          what exits cost: bare, under Socle, under KVM, in one table, which goes into'
 	@echo '                    docs/performance.md; HOSTS="socle bare kvm" for some of them'
+	@echo 'make bench-boot     the same for a boot of Linux; KERNEL=stock|cloud'
 	@echo 'make bench-check    fails when Socle is slower than the figures in the tree'
 	@echo 'make check          formatting, headers, house rules, gcc and clang, static analysis'
 	@echo 'make deps           install what is missing for all of these, and no more'

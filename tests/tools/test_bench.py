@@ -4,9 +4,10 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path("tools").resolve()))
-from soclelib import figures, ini  # noqa: E402
+from soclelib import figures, ini, plot  # noqa: E402
 
 LOG = ("bench: on Socle\r\nok 1 - cpuid\r\n"
        "bench cpuid 141 mean 143 min 141 max 2549 rounds 1000 checked\r\n"
@@ -51,6 +52,7 @@ class Files(unittest.TestCase):
     def test_the_tree_has_all_of_what_is_wanted(self):
         known = figures.read()
         self.assertLessEqual(set(known["wanted"]), set(known["socle"]))
+        self.assertLessEqual(set(known["boot-wanted"]), set(known["boot-socle"]))
 
 
 class Gate(unittest.TestCase):
@@ -97,12 +99,37 @@ class Tables(unittest.TestCase):
 
     def test_markdown_between_markers(self):
         text = "x\n<!-- t: made by tools/bench -->\nold\n<!-- end of t -->\ny\n"
-        new = figures.put_between(text, "t", figures.markdown_table(self.KNOWN))
+        new = figures.put_between(text, "t", figures.markdown(figures.bench_table(self.KNOWN)))
         self.assertTrue(new.startswith("x\n<!-- t: made by tools/bench -->\n| case | bare |"))
         self.assertTrue(new.endswith("|\n<!-- end of t -->\ny\n"))
         self.assertNotIn("old", new)
         with self.assertRaisesRegex(ValueError, "no place for u"):
             figures.put_between(text, "u", "")
+
+
+class Plots(unittest.TestCase):
+    SVG = "{http://www.w3.org/2000/svg}"
+
+    def rects(self, text):
+        """Of a well-formed picture: (width, height, colour) of each rectangle but the paper."""
+        return [(float(each.get("width")), float(each.get("height")), each.get("fill"))
+                for each in ElementTree.fromstring(text).iter(f"{self.SVG}rect")][1:]
+
+    def test_bars_are_logarithmic(self):
+        text = plot.bars([("a<b", [10, 1000], 100), ("c", [None, 1], None)], ("x", "y"), "z")
+        widths = [width for width, height, _ in self.rects(text) if height == plot.BAR]
+        self.assertAlmostEqual(widths[1], 3 * widths[0], delta=1)
+        self.assertEqual(len(widths), 3)
+        self.assertIn("a&lt;b", text)
+
+    def test_columns_are_what_came_between(self):
+        # Nothing in the first half, then all at an even pace.
+        samples = [(500, {"a": 0}), (1000, {"a": 100, "b": 300})]
+        text = plot.columns(samples, (1000, "k ticks"), "exits")
+        columns = [each for each in self.rects(text) if each[0] > 5 and each[1] > 10]
+        self.assertEqual(len(columns), 2 * plot.COLUMNS // 2)
+        tallest = {colour: height for _, height, colour in columns}
+        self.assertAlmostEqual(tallest[plot.COLOURS[0]], 3 * tallest[plot.COLOURS[1]], delta=1)
 
 
 if __name__ == "__main__":

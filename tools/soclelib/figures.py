@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The bench's figures: what the tree has of them, how new ones compare, and how both are shown.
 
-A file of [sections], one for each host, of `case = number` lines. [wanted] and [xen] are written by
-hand: what Socle shall reach, and what somebody else's hypervisor was measured at.
+A file of [sections], one for each host, of `case = number` lines. [wanted], [boot-wanted] and [xen]
+are written by hand: what Socle shall reach, and what another hypervisor was measured at.
 """
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ from soclelib import ini
 TREE = Path(__file__).resolve().parents[2]
 FILE = TREE / "tests" / "bench" / "figures.ini"
 HEAD = """\
-# Figures of `make bench`, which writes them; [wanted] and [xen] are written by hand. Bochs,
-# corei7_skylake_x: ticks are instructions, and each run gives the same.
+# Figures of `make bench` and `make bench-boot`, which write them; [wanted], [boot-wanted] and [xen]
+# are written by hand. Bochs, corei7_skylake_x: ticks are instructions, and each run gives the same.
 """
 LINE = re.compile(r"^bench ([\w-]+) (?:skipped: (.*)|(-?\d+) mean (-?\d+) min (-?\d+) max (-?\d+) "
                   r"rounds (\d+) checked)$")
@@ -130,17 +130,45 @@ def order(figures):
     return found
 
 
-def plain_table(figures):
-    lines = [COLUMNS, *rows(figures, order(figures))]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(COLUMNS))]
+def bench_table(figures):
+    """The table of all hosts, its head first."""
+    return [COLUMNS, *rows(figures, order(figures))]
+
+
+def boot_table(figures):
+    """Ticks of a boot: a row for each part of it."""
+    hosts = [figures.get(f"boot-{host}", {}) for host in ("bare", "socle", "wanted", "kvm")]
+    return [("part", "bare", "Socle", "wanted", "KVM"),
+            *([part, *(f"{host[part]:,}" if part in host else "" for host in hosts)]
+              for part in figures.get("boot-socle", {}))]
+
+
+def exits_table(figures):
+    """Exits of a boot under Socle: how many, and what they took."""
+    exits, ticks = figures.get("boot-exits-socle", {}), figures.get("boot-ticks-socle", {})
+    names = sorted(exits, key=exits.get, reverse=True)
+    rest = [[name, f"{exits[name]:,}", f"{ticks[name]:,}" if name in ticks else ""] for name in names]
+    return [("exit", "number", "mean ticks in Socle"), *rest,
+            ["all", f"{sum(exits.values()):,}", ""]]
+
+
+def counters_table(figures):
+    """KVM's own counters of the same."""
+    return [("counter", "number"),
+            *([name, f"{number:,}"] for name, number in figures.get("boot-exits-kvm", {}).items())]
+
+
+def plain(table):
+    widths = [max(len(line[n]) for line in table) for n in range(len(table[0]))]
     return "\n".join("  ".join([line[0].ljust(widths[0]),
-                                *(line[n].rjust(widths[n]) for n in range(1, len(COLUMNS)))]).rstrip()
-                     for line in lines)
+                                *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))]
+                               ).rstrip() for line in table)
 
 
-def markdown_table(figures):
-    head = "| " + " | ".join(COLUMNS) + " |\n|---" + "|---:" * (len(COLUMNS) - 1) + "|\n"
-    return head + "".join("| " + " | ".join(row) + " |\n" for row in rows(figures, order(figures)))
+def markdown(table):
+    head, *rest = table
+    return ("| " + " | ".join(head) + " |\n|---" + "|---:" * (len(head) - 1) + "|\n"
+            + "".join("| " + " | ".join(row) + " |\n" for row in rest))
 
 
 def put_between(text, name, new):

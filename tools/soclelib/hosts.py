@@ -29,30 +29,33 @@ def _options(image, **others):
         "answers": [], **others})
 
 
-def _run(kind, name, image, want=console.PASSED, **others):
-    """Runs an image until it ends with the status `want`; returns its serial log."""
+def run(kind, name, image, want=console.PASSED, carry=None, **others):
+    """Runs an image until it ends with the status `want`; returns the machine, with its serial `log`.
+
+    `carry(machine)` sits at the serial line instead of nobody: it returns the log.
+    """
     log = FOLDER / f"{name}.log"
     box = kind(_options(image, log=str(log), **others))
     link = console.Console(box, box.options)
     try:
         box.start()
-        status, end = link.run()
+        status, end = (want, "") if carry else link.run()
+        box.log = (carry(box) if carry else bytes(link.log)).decode(errors="replace")
     except (machine.CannotRun, machine.MachineError) as error:
         raise Failed(f"{name}: {error}") from None
     finally:
         box.stop()
     if status != want:
         raise Failed(f"{name}: {end} (log: {log.relative_to(TREE)})")
-    return bytes(link.log).decode(errors="replace")
+    return box
 
 
-def _disc(name, entry):
-    """A disc of GRUB and what `entry(disc)` puts on it."""
+def disc(name, entry, made=None):
+    """A disc of GRUB, and of Socle if `made` is such a one, with what `entry(disc)` puts on it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    out = FOLDER / f"{name}.iso"
-    disc = iso.Image(BUILD / "socle.elf", SOCLE_ARGS) if name.startswith("socle") else _Plain()
-    entry(disc)
-    disc.write(out)
+    out, made = FOLDER / f"{name}.iso", made or _Plain()
+    entry(made)
+    made.write(out)
     return out
 
 
@@ -60,25 +63,26 @@ class _Plain(iso.Disc):
     modules = [*iso.MODULES, "linux"]
 
 
-def run_socle(name, modules, memory=1024, timeout=120, **others):
-    """Socle with one VM, `bench`: `modules` are (file, role, words)."""
-    def entry(disc):
-        disc.add_raw(name, "", [f"module2 {iso.grub_word(disc.place(path))} {role} bench "
+def run_socle(name, modules, kind=machine.Bochs, args=SOCLE_ARGS, memory=1024, timeout=120,
+              **others):
+    """Socle with one VM, `bench`: `modules` are (file, role, words). Returns the machine."""
+    def entry(made):
+        made.add_raw(name, "", [f"module2 {iso.grub_word(made.place(path))} {role} bench "
                                 f"{iso.grub_words(words)}".rstrip() for path, role, words in modules])
-    return _run(machine.Bochs, f"socle-{name}", _disc(f"socle-{name}", entry), memory=memory,
-                timeout=timeout, **others)
+    image = disc(f"socle-{name}", entry, iso.Image(BUILD / "socle.elf", args, 0))
+    return run(kind, f"socle-{name}", image, memory=memory, timeout=timeout, **others)
 
 
 def bench_socle(words):
-    return run_socle("bench", [(GUEST, "kernel", f"memory={MEMORY}M -- {words}".strip())])
+    return run_socle("bench", [(GUEST, "kernel", f"memory={MEMORY}M -- {words}".strip())]).log
 
 
 def bench_bare(words):
-    def entry(disc):
-        disc.add_entry("bench", [f"multiboot {iso.grub_word(disc.place(GUEST))} bench "
+    def entry(made):
+        made.add_entry("bench", [f"multiboot {iso.grub_word(made.place(GUEST))} bench "
                                  f"{iso.grub_words(words)}"])
-    return _run(machine.Bochs, "bare-bench", _disc("bare-bench", entry), console.SEEN, memory=512,
-                timeout=120, until=ENDED)
+    return run(machine.Bochs, "bare-bench", disc("bare-bench", entry), console.SEEN, memory=512,
+                timeout=120, until=ENDED).log
 
 
 def _roms():
@@ -89,7 +93,7 @@ def _roms():
         yield from [folder / name for folder in folders if (folder / name).exists()][:1]
 
 
-class _Kvm(machine.Nested):
+class Kvm(machine.Nested):
     """QEMU/KVM with a kernel of ours in the place of the ISO."""
 
     kernel, initrd, words = None, None, ""
@@ -107,19 +111,20 @@ class _Kvm(machine.Nested):
                 "-chardev", "pipe,id=qmp,path=/qmp", "-mon", "chardev=qmp,mode=control"]
 
 
-def run_kvm(name, kernel, words, memory, until, initrd=None, timeout=1500):
+def run_kvm(name, kernel, words, memory, until, initrd=None, kind=Kvm):
+    """A kernel by QEMU's own loader under KVM, until the log matches. Returns the machine."""
     try:
         nested.require()
     except nested.Missing as error:
         raise Failed(f"{name}: {error}") from None
     FOLDER.mkdir(parents=True, exist_ok=True)
-    kind = type("Kvm", (_Kvm,), {"kernel": kernel, "initrd": initrd, "words": words})
+    kind = type("Given", (kind,), {"kernel": kernel, "initrd": initrd, "words": words})
     # There is no ISO, but the kernel.
-    return _run(kind, name, kernel, console.SEEN, memory=memory, timeout=timeout, until=until)
+    return run(kind, name, kernel, console.SEEN, memory=memory, timeout=1500, until=until)
 
 
 def bench_kvm(words):
-    return run_kvm("kvm-bench", GUEST, words, MEMORY, ENDED)
+    return run_kvm("kvm-bench", GUEST, words, MEMORY, ENDED).log
 
 
 # In the order in which they run; a round costs ten times more in KVM's guest.
