@@ -13,6 +13,7 @@
 #include "guests/lib/irq.h"
 #include "guests/lib/trap.h"
 
+#define FLAGS_IF      (1u << 9)
 #define PAGE_SHIFT    12
 #define MADT_LAPIC    0
 #define MADT_ENTRIES  8
@@ -41,6 +42,7 @@ struct work {
 } __attribute__((aligned(64)));
 
 unsigned smp_cpus = 1;
+bool smp_let_in;
 static struct work works[SMP_MAX];
 static struct {
 	uint16_t limit;
@@ -118,6 +120,15 @@ _Noreturn void smp_main(unsigned cpu)
 			__asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
 		}
 	}
+}
+
+void smp_open(void)
+{
+	uintptr_t flags;
+
+	__asm__ volatile("pushf\n\tpop %0" : "=r"(flags) : : "memory");
+	if (!(flags & FLAGS_IF))
+		__asm__ volatile("sti\n\tcli" : : : "memory");
 }
 
 unsigned smp_starts(unsigned cpu)

@@ -58,8 +58,17 @@ bool smp_until(const volatile unsigned *value, unsigned want);
 /* A place where all of smp_cpus CPUs meet; any number of times. */
 void smp_meet(void);
 
+/* Whether CPUs that wait with interrupts off let their hosts in; for the word `let-in`. */
+extern bool smp_let_in;
+/* Interrupts on and off again, if they are off: STI holds them back until after the CLI, so none
+ * comes. Bochs 2.7 has no exits by external interrupts between an entry with RFLAGS.IF = 0 and the
+ * guest's next change of IF, though they are to exit whatever IF is. */
+void smp_open(void);
+
 static inline void smp_pause(void)
 {
+	if (smp_let_in)
+		smp_open();
 	__asm__ volatile("pause" : : : "memory");
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Several CPUs: how they start, find and interrupt each other, share memory and time. The word
- * `hang` at the end of the command line has all of them halt with interrupts off.
+ * `hang` on the command line has all of them halt with interrupts off, `let-in` lets a host in
+ * while they wait.
  */
 #include "guests/smp64/smp64.h"
 
@@ -11,14 +12,10 @@
 #include "guests/lib/guest.h"
 #include "guests/lib/irq.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
-#define INFO_CMDLINE (1u << 2)
-#define ECX1_X2APIC  (1u << 21)
-#define NOT_ONCE     (1u << 31)
-
-struct multiboot_info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
-};
+#define ECX1_X2APIC (1u << 21)
+#define NOT_ONCE    (1u << 31)
 
 volatile unsigned got[SMP_MAX];
 
@@ -48,21 +45,6 @@ uint32_t who_got(void)
 	return who;
 }
 
-/* Is `word` the last one of the command line? */
-static bool asked(const struct multiboot_info *info, const char *word)
-{
-	const char *line = (const char *)(uintptr_t)info->cmdline, *last = line;
-
-	if (!(info->flags & INFO_CMDLINE))
-		return false;
-	for (; *line; line++)
-		if (*line == ' ')
-			last = line + 1;
-	while (*word && *last == *word)
-		last++, word++;
-	return !*word && !*last;
-}
-
 static void halt(void *argument)
 {
 	(void)argument;
@@ -72,6 +54,7 @@ static void halt(void *argument)
 
 unsigned main(uintptr_t info)
 {
+	smp_let_in = words_have(info, "let-in");
 	trap_init();
 	trap_set_handler(VECTOR_COUNT, on_count);
 	clock_init();
@@ -79,7 +62,7 @@ unsigned main(uintptr_t info)
 	test_start();
 	if (smp_cpus < 2)
 		return guest_failures();
-	if (asked((const struct multiboot_info *)info, "hang")) {
+	if (words_have(info, "hang")) {
 		guest_print("# all halt\n");
 		for (unsigned cpu = 1; cpu < smp_cpus; cpu++)
 			smp_call(cpu, halt, 0);
