@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """QEMU/KVM inside Bochs: the disc, QEMU's monitor and picture, and which machine it was that failed."""
+import argparse
 import contextlib
 import json
 import os
@@ -7,13 +8,14 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import unittest
 import zlib
 from pathlib import Path
 from unittest import mock
 
-from soclelib import cpio, nested, png, qmp
+from soclelib import cpio, machine, nested, png, qmp
 
 
 class Archive(unittest.TestCase):
@@ -77,6 +79,24 @@ class Why(unittest.TestCase):
         self.said(self.QEMU + b"nested: QEMU says: could not load PC BIOS\r\n"
                   b"nested: QEMU ended with status 1\r\n",
                   "QEMU says: could not load PC BIOS; QEMU ended with status 1")
+
+
+    def test_no_memory(self):
+        log = (self.QEMU + b"socle: begins\r\nnested: QEMU says: Killed\r\n"
+               b"nested: Linux says: [    1.379657] Out of memory: Killed process 99 (qemu-system-x86) "
+               b"total-vm:1472816kB, anon-rss:912996kB, file-rss:16kB, shmem-rss:22044kB, UID:0\r\n"
+               b"nested: QEMU ended with status 137\r\n")
+        self.said(log, "Linux in Bochs ran out of memory and killed QEMU, which had 891 MiB of it",
+                  "want less --memory")
+
+
+class Memory(unittest.TestCase):
+    def test_disc_counts(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.truncate(300 << 20)
+            box = machine.Nested(argparse.Namespace(iso=Path(file.name), memory=1024))
+            self.addCleanup(box.stop)
+            self.assertEqual(box.memory(), 1024 + machine.LINUX_MIB + 256)
 
 
 class Picture(unittest.TestCase):

@@ -24,7 +24,7 @@ OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 CONNECT_SECONDS = 60
 # Bochs as Debian builds it has no more.
 BOCHS_MIB = 2048
-# Around QEMU: Linux, and an initramfs of some 70 MiB, twice while it is unpacked.
+# Around QEMU: Linux, and an initramfs of some 70 MiB and a small ISO, twice while it is unpacked.
 LINUX_MIB = 512
 # A QEMU in Bochs takes its time.
 MONITOR_SECONDS, NESTED_MONITOR_SECONDS = 30, 300
@@ -341,7 +341,8 @@ class Nested(_Screen, Bochs):
         self.monitor = Monitor(self.accept(self.monitor_listener), NESTED_MONITOR_SECONDS)
 
     def memory(self):
-        return self.options.memory + LINUX_MIB
+        # A large ISO takes its size, in steps of 128 MiB.
+        return self.options.memory + LINUX_MIB + (self.options.iso.stat().st_size >> 27 << 7)
 
     def clock(self):
         # At the wall's pace Linux would take many minutes to boot.

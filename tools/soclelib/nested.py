@@ -28,6 +28,8 @@ CMDLINE = ("console=ttyS0 quiet loglevel=1 nokaslr mitigations=off tsc=reliable 
            "panic=-1")
 PANIC = re.compile(rb"Kernel panic - not syncing: [^\r\n]*")
 SAID = re.compile(rb"^nested: ([^\r\n]*)", re.MULTILINE)
+# Linux' word when it kills what takes most memory, and how much of it that has.
+NO_MEMORY = re.compile(r"Linux says: .*[Oo]ut of memory: Killed process .*\banon-rss:(\d+)kB")
 STARTS = b"nested: QEMU starts"
 # What is said on the way, and who was at work if it has not been said.
 STAGES = (
@@ -71,6 +73,10 @@ def why(log):
     said = [line.decode(errors="replace") for line in SAID.findall(log)]
     troubles = [line for line in said
                 if line.startswith(("QEMU says", "Linux says", "QEMU ended")) or ".ko does not" in line]
+    killed = NO_MEMORY.search("\n".join(troubles))
+    if killed:
+        return (f"Linux in Bochs ran out of memory and killed QEMU, which had {int(killed[1]) // 1024} "
+                "MiB of it; want less --memory, or a smaller ISO")
     if troubles:
         return "; ".join(troubles)
     return next((where for mark, where in STAGES if mark not in log), "it was in Socle")
