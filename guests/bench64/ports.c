@@ -46,6 +46,16 @@ static bool run_pm_timer(int64_t *ticks)
 	return right && r.a <= UINT32_MAX;
 }
 
+/* It cannot be written: it goes on. */
+static bool run_out_pm_timer(int64_t *ticks)
+{
+	struct bench_regs r = {.d = pm_timer, .a = 0};
+	uint32_t before = inl(pm_timer);
+
+	*ticks = BENCH_TIMED(&r, "outl %%eax, %%dx");
+	return ((inl(pm_timer) - before) & 0xffffff) < 1u << 22;
+}
+
 static bool run_in_uart(int64_t *ticks)
 {
 	struct bench_regs r = {.d = UART_LSR};
@@ -147,6 +157,7 @@ static bool run_rep_outs_unclaimed(int64_t *ticks)
 
 static const struct bench_case cases[] = {
 	{.name = "in-pm-timer", .prepare = need_pm_timer, .run = run_pm_timer},
+	{.name = "out-pm-timer", .prepare = need_pm_timer, .run = run_out_pm_timer},
 	{.name = "in-uart", .run = run_in_uart},
 	{.name = "out-uart", .run = run_out_uart, .end = end_out_uart, .part = 4},
 	{.name = "out-uart-scratch", .run = run_out_scratch},

@@ -42,6 +42,18 @@ static bool run_arm(int64_t *ticks)
 	return rdmsr(APIC_DEADLINE_MSR) == deadline;
 }
 
+/* A deadline that is over when it is set: all the way at once. */
+static bool run_past(int64_t *ticks)
+{
+	struct bench_regs r = {.c = APIC_DEADLINE_MSR, .a = 1};
+	bool right;
+
+	*ticks = BENCH_TO_HANDLER(&r, "wrmsr");
+	right = apic_bit(APIC_ISR, VECTOR);
+	apic_write(APIC_EOI, 0);
+	return right && !apic_bit(APIC_ISR, VECTOR);
+}
+
 /* Ticks from a deadline to the handler; `wait` lets the CPU come there. */
 static bool until_handler(void (*wait)(void), int64_t *ticks)
 {
@@ -86,6 +98,7 @@ static bool run_wake(int64_t *ticks)
 
 static const struct bench_case cases[] = {
 	{.name = "deadline-arm", .prepare = prepare, .run = run_arm, .end = end},
+	{.name = "deadline-past-to-handler", .prepare = prepare, .run = run_past, .end = end},
 	{.name = "deadline-to-handler",
 	 .prepare = prepare,
 	 .run = run_expiry,

@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path("tools").resolve()))
-from soclelib import figures, ini, plot  # noqa: E402
+from soclelib import boots, figures, ini, plot  # noqa: E402
 
 LOG = ("bench: on Socle\r\nok 1 - cpuid\r\n"
        "bench cpuid 141 mean 143 min 141 max 2549 rounds 1000 checked\r\n"
@@ -105,6 +105,35 @@ class Tables(unittest.TestCase):
         self.assertNotIn("old", new)
         with self.assertRaisesRegex(ValueError, "no place for u"):
             figures.put_between(text, "u", "")
+
+
+class Boots(unittest.TestCase):
+    KNOWN = {"boot-bare": {"kernel-to-init": 5000}, "boot-wanted": {"kernel-to-init": 4000},
+             "boot-socle": {"power-on-to-kernel": 10, "kernel-to-init": 5001},
+             "boot-exits-socle": {"HLT": 2, "CPUID": 1143}, "boot-ticks-socle": {"CPUID": 102},
+             "boot-exits-kvm": {"exits": 27791}}
+
+    def test_tables(self):
+        self.assertEqual(figures.boot_table(self.KNOWN)[1:],
+                         [["power-on-to-kernel", "", "10", "", ""],
+                          ["kernel-to-init", "5,000", "5,001", "4,000", ""]])
+        self.assertEqual(figures.exits_table(self.KNOWN)[1:],
+                         [["CPUID", "1,143", "102"], ["HLT", "2", ""], ["all", "1,145", ""]])
+        self.assertEqual(figures.counters_table(self.KNOWN)[1:], [["exits", "27,791"]])
+        self.assertEqual(figures.plain([("a", "n"), ["long", "7"]]), "a     n\nlong  7")
+
+    def test_answers_of_the_monitor(self):
+        log = 'socle> stats bench --json\r\r\n{"exit":"HLT","count":2}\r\nsocle: x\r\n\r\x1b[K{"done":1}\r\n{'
+        self.assertEqual(boots.objects(log), [{"exit": "HLT", "count": 2}, {"done": 1}])
+
+    def test_ticks_of_init_are_whole(self):
+        # The line comes byte by byte.
+        self.assertIsNone(boots.INIT.search("guest: /init runs at tick 14"))
+        self.assertEqual(boots.INIT.search("guest: /init runs at tick 1451\r\n")[1], "1451")
+
+    def test_the_breakpoint_comes_second(self):
+        self.assertEqual(boots.BREAK.findall("Next at t=0\n(0) [0x0]\nNext at t=510124861\n"),
+                         ["0", "510124861"])
 
 
 class Plots(unittest.TestCase):
