@@ -2,7 +2,7 @@
 /*
  * What vCPUs that share a core have for themselves stays apart: each CPU fills its registers with a
  * pattern of its own, sleeps a little, and looks whether all is as it was, some thousand times.
- * `seed=N` tells virtual machines apart; `rounds=N`; `let-in` as in guests/lib/smp.h.
+ * `seed=N` tells virtual machines apart; `rounds=N`.
  */
 #include "guests/lib/apic.h"
 #include "guests/lib/clock.h"
@@ -151,7 +151,6 @@ unsigned main(uintptr_t info)
 	trap_init();
 	clock_init();
 	pic_start(PIC_8086);
-	smp_let_in = words_have(info, "let-in");
 	seed = words_number(info, "seed", 1);
 	rounds = words_number(info, "rounds", 1000);
 	has_avx = cpuid(0xd, 0).eax & 4;

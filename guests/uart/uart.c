@@ -7,6 +7,7 @@
 #include "guests/lib/guest.h"
 #include "guests/lib/irq.h"
 #include "guests/lib/trap.h"
+#include "guests/lib/words.h"
 
 #define DATA	    (COM1_PORT + 0)
 #define IER	    (COM1_PORT + 1)
@@ -290,7 +291,7 @@ static void test_modem(void)
 
 unsigned main(uintptr_t info)
 {
-	(void)info;
+	clock_slack = words_number(info, "slack", 0);
 	trap_init();
 	trap_set_handler(IRQ_VECTOR(UART_IRQ), on_uart);
 	clock_init();
