@@ -19,6 +19,9 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
+/* sched_pick is compiled for speed, and would have a copy of these at each place. */
+#define OUT_OF_LINE __attribute__((noinline))
+
 /* A group of the default weight gains one unit of virtual time in 64 ticks: the least weight
  * then needs months on all cores to get half the range ahead of one that sleeps. */
 #define INVERSE_SHIFT 26
@@ -73,7 +76,7 @@ void sched_group_init(struct sched *s, struct sched_group *g, unsigned weight, u
 
 /* ---- The list ---- */
 
-static void list_append(struct sched *s, struct sched_entity *e)
+static OUT_OF_LINE void list_append(struct sched *s, struct sched_entity *e)
 {
 	e->next = NULL;
 	e->prev = s->last;
@@ -87,7 +90,7 @@ static void list_append(struct sched *s, struct sched_entity *e)
 	e->core = SCHED_CORE_NONE;
 }
 
-static void list_remove(struct sched *s, struct sched_entity *e)
+static OUT_OF_LINE void list_remove(struct sched *s, struct sched_entity *e)
 {
 	if (e->prev)
 		e->prev->next = e->next;
@@ -134,7 +137,7 @@ static inline void pay(struct sched_core *c, struct sched_entity *e, uint64_t ti
 }
 
 /* Account, and pay if it is current. */
-static void charge(struct sched *s, struct sched_entity *e, uint64_t now)
+static OUT_OF_LINE void charge(struct sched *s, struct sched_entity *e, uint64_t now)
 {
 	uint64_t ticks = account(e, now);
 
@@ -142,7 +145,7 @@ static void charge(struct sched *s, struct sched_entity *e, uint64_t now)
 		pay(&s->core[e->core], e, ticks);
 }
 
-static void refill(struct sched *s, struct sched_group *g, uint64_t now)
+static OUT_OF_LINE void refill(struct sched *s, struct sched_group *g, uint64_t now)
 {
 	uint64_t periods = (now - g->refill) / s->period + 1;
 
@@ -256,21 +259,27 @@ bool sched_remove(struct sched *s, struct sched_entity *e, uint64_t now)
 
 /* ---- Order ---- */
 
-/* What counts for who is first, on this core: less is earlier. A boosted one may come from any
- * core, from a group that is a slice ahead, and be two slices ahead of its siblings. */
-static uint64_t rank(const struct sched_entity *e, unsigned core, uint64_t vtime, uint64_t near,
-		     uint64_t slice)
+/* What counts for who is first, on this core: less is earlier. */
+static uint64_t plain_rank(const struct sched_entity *e, unsigned core, uint64_t vtime,
+			   uint64_t near)
 {
-	if (e->boosted)
-		return vtime - near - slice;
 	return e->last == (int)core ? vtime - near : vtime;
 }
 
+/* A boosted one may come from any core, and be two slices ahead of its siblings. */
+static uint64_t rank(const struct sched_entity *e, unsigned core, uint64_t vtime, uint64_t near,
+		     uint64_t slice)
+{
+	return e->boosted ? vtime - near - slice : plain_rank(e, core, vtime, near);
+}
+
+/* Where a slice would take the group: of those that are level the one of most weight goes first,
+ * and a boosted one may be ahead by a slice of the other's. */
 static uint64_t group_rank(const struct sched_entity *e, unsigned core)
 {
 	const struct sched_group *g = e->group;
 
-	return rank(e, core, g->vtime, g->near, g->slice);
+	return rank(e, core, g->vtime + g->slice, g->near, g->slice);
 }
 
 static uint64_t entity_rank(const struct sched *s, const struct sched_entity *e, unsigned core)
@@ -335,9 +344,17 @@ static struct choice walk(struct sched *s, unsigned core, uint64_t now,
 	return choice;
 }
 
+/* The core's clock goes on to where the group that it runs begins, by its rank. */
+static void reach(struct sched_core *c, const struct sched_group *g, uint64_t rank)
+{
+	rank -= g->slice;
+	if (is_before(c->clock, rank))
+		c->clock = rank;
+}
+
 static void limit_lead(struct sched_group *g, const struct sched_group *second)
 {
-	uint64_t floor = second->vtime - second->slice * (second->entities + 3);
+	uint64_t floor = second->vtime - second->slice * (second->entities + 3) - g->slice;
 
 	if (is_before(g->vtime, floor))
 		g->vtime = floor;
@@ -492,7 +509,6 @@ bool sched_go_on(struct sched *s, unsigned core, uint64_t now, uint64_t *until)
 {
 	struct sched_core *c = &s->core[core];
 	struct sched_entity *e = c->current;
-	uint64_t rank;
 
 	if (s->ready || c->next)
 		return false;
@@ -500,9 +516,7 @@ bool sched_go_on(struct sched *s, unsigned core, uint64_t now, uint64_t *until)
 	entity_enter(s, e, now);
 	e->state = SCHED_RUNNING;
 	s->idle &= ~BIT(core);
-	rank = group_rank(e, core);
-	if (is_before(c->clock, rank))
-		c->clock = rank;
+	reach(c, e->group, group_rank(e, core));
 	*until = now + s->slice_alone;
 	return true;
 }
@@ -605,6 +619,14 @@ static bool is_duel(const struct sched *s, const struct sched_core *c, unsigned 
 	       (other->usable & BIT(core));
 }
 
+/* Of one that is not boosted. */
+static uint64_t duel_rank(const struct sched_entity *e, unsigned core)
+{
+	const struct sched_group *g = e->group;
+
+	return plain_rank(e, core, g->vtime + g->slice, g->near);
+}
+
 /* The one that waits takes the core, and the current one its place in the list. */
 static void swap(struct sched *s, struct sched_core *c, unsigned core, uint64_t waited)
 {
@@ -640,8 +662,8 @@ static struct sched_entity *duel(struct sched *s, struct sched_core *c, unsigned
 	mine->times.run += ran;
 	mine->since += ran;
 	pay(c, mine, ran);
-	rank = group_rank(mine, core);
-	other_rank = group_rank(other, core);
+	rank = duel_rank(mine, core);
+	other_rank = duel_rank(other, core);
 	if (siblings)
 		stays = is_before(entity_rank(s, mine, core), entity_rank(s, other, core));
 	else
@@ -655,8 +677,7 @@ static struct sched_entity *duel(struct sched *s, struct sched_core *c, unsigned
 		winner->group->entity_clock = winner->vtime - s->near;
 	if (!siblings)
 		limit_lead(winner->group, s->first->group);
-	if (is_before(c->clock, rank))
-		c->clock = rank;
+	reach(c, winner->group, rank);
 	*until = now + s->slice;
 	return winner;
 }
@@ -693,8 +714,8 @@ struct sched_entity *sched_pick(struct sched *s, unsigned core, uint64_t now, ui
 	}
 	if (choice.second)
 		limit_lead(e->group, choice.second);
-	if (!choice.starving && is_before(c->clock, choice.rank))
-		c->clock = choice.rank;
+	if (!choice.starving)
+		reach(c, e->group, choice.rank);
 	run(s, e, core, now);
 	*until = turn_end(s, e->group, &choice, now);
 	return e;

@@ -3,9 +3,9 @@
  * Which vCPU runs on which core, and how long: the whole policy of scheduling.
  *
  * Two levels of fair queueing over one list of what is ready. A group (a VM) has a virtual time
- * that advances by the ticks that its vCPUs ran, divided by its weight; the group that is least
- * far goes first, and in it the vCPU that ran least. No core idles while a vCPU that may use it
- * is ready and within its cap.
+ * that advances by the ticks that its vCPUs ran, divided by its weight; the group goes first that
+ * would be least far after one more slice, and in it the vCPU that ran least. No core idles while
+ * a vCPU that may use it is ready and within its cap.
  *
  * Nothing here locks, allocates, prints or reads a clock: the caller holds one lock around each
  * call, and `now` is the TSC of the core that calls, in ticks. Small disagreements between the
@@ -164,10 +164,10 @@ int sched_push(struct sched *s, uint64_t now);
 void sched_step_back(struct sched *s, unsigned core, uint64_t now);
 
 /*
- * e was sent an interrupt: when ready, it goes before the others as long as its VM is no more than
- * a slice ahead of its share; so a flood of these gains nothing. A vCPU of the same VM is not
- * stopped for it: the sender might be that one, and can sched_step_back. Returns the core to be
- * told. No effect in other states.
+ * e was sent an interrupt, or its timer is due: when ready, it goes before the others as long as
+ * its VM is no more than a slice of theirs ahead of its share; so a flood of these gains nothing. A
+ * vCPU of the same VM is not stopped for it: the sender might be that one, and can
+ * sched_step_back. Returns the core to be told. No effect in other states.
  */
 int sched_boost(struct sched *s, struct sched_entity *e, uint64_t now);
 

@@ -135,17 +135,22 @@ static void tell(int which)
 	core[which].told = MIN(core[which].told, now + IPI);
 }
 
-static void wake(struct task *t)
+/* Whether a core was told. */
+static bool wake(struct task *t)
 {
+	int told;
+
 	if (t->e.state == SCHED_BLOCKED && t->woken == NEVER)
 		t->woken = now;
 	for (unsigned i = 0; i < s.cores; i++)
 		if (core[i].lingers == t) {
 			core[i].news = true;
 			tell((int)i);
-			return;
+			return true;
 		}
-	tell(sched_wake(&s, &t->e, now));
+	told = sched_wake(&s, &t->e, now);
+	tell(told);
+	return told != SCHED_CORE_NONE;
 }
 
 static void count_turn(struct task *t)
@@ -459,6 +464,8 @@ static void test_weights(void **state)
 	spin_with_weights(1, (const unsigned[]){1, 2, 4}, 3);
 	spin_with_weights(1, (const unsigned[]){100, 200, 400}, 3);
 	spin_with_weights(1, (const unsigned[]){10000, 5000, 2500}, 3);
+	spin_with_weights(1, (const unsigned[]){1, 12, 12}, 3);
+	spin_with_weights(1, (const unsigned[]){1, 12}, 2);
 	spin_with_weights(2, (const unsigned[]){1, 2, 4, 1, 2, 4}, 6);
 	spin_with_weights(4, (const unsigned[]){100, 200, 400, 300, 300, 300}, 6);
 }
@@ -1237,6 +1244,46 @@ static void test_stress(void **state)
 	}
 }
 
+/* A timer, or an interrupt from outside. */
+static void notify(struct task *t)
+{
+	if (t->e.state == SCHED_READY && t->woken == NEVER)
+		t->woken = now;
+	if (!wake(t))
+		tell(sched_boost(&s, &t->e, now));
+}
+
+static void act_tick(struct task *t)
+{
+	notify(t->partner);
+	act_sleep(t);
+}
+
+/*
+ * A VM of more weight that does not use its share up is not late for it. Less weight makes of the
+ * same ticks more virtual time, so what lighter ones are allowed to be ahead must not stop it.
+ */
+static void test_latency_of_heavy(void **state)
+{
+	struct task *t, *clock;
+
+	(void)state;
+	start(2);
+	sched_group_init(&s, &group[0], 1000, 0);
+	t = add_sleeper(0, BIT(0), 2 * MS, 5 * MS);
+	clock = add_sleeper(GROUPS - 1, BIT(1), 1, 5 * MS);
+	clock->act = act_tick;
+	clock->partner = t;
+	seed = 1;
+	for (unsigned g = 1; g <= 8; g++)
+		add_pair(g, BIT(0), act_any, 2 * MS);
+	simulate(HZ);
+	forget_shares();
+	simulate(20 * HZ);
+	assert_true(t->turns > 3950);
+	assert_true(t->latency_max < MS / 10);
+}
+
 /* Sleepers, spinners and floods of all kinds: each core is used up, and nobody is forgotten. */
 static void test_many(void **state)
 {
@@ -1297,6 +1344,7 @@ int main(void)
 		cmocka_unit_test(test_clocks_apart),
 		cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_stress),
+		cmocka_unit_test(test_latency_of_heavy),
 		cmocka_unit_test(test_many),
 	};
 
