@@ -106,6 +106,9 @@ static void fire_timers(struct core *core, uint64_t now)
 
 static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 {
+	/* What is done here may put it away (a VM's start uses the VMCS pointer). */
+	struct vmx_vcpu *v = core->pcpu->current;
+	bool runs = v && v->running_on == (int)core->pcpu->id;
 	uint64_t next = UINT64_MAX;
 	uint64_t spent;
 
@@ -127,8 +130,8 @@ static __attribute__((noinline)) void serve(struct core *core, uint64_t now)
 	spent = rdtsc() - now;
 	if (core->left)
 		core->left += spent;
-	else if (core->pcpu->current && core->pcpu->current->left)
-		core->pcpu->current->left += spent;
+	else if (runs && v->left)
+		v->left += spent;
 }
 
 void core_serve(struct core *core, uint64_t now)
@@ -261,10 +264,8 @@ void core_times(const struct vmx_vcpu *v, struct sched_times *times)
  * The vCPU waits for an event. Who has one for it says so first and looks where it is then; so it
  * is looked for news once more after it has been said that it waits.
  */
-static void block(struct vmx_vcpu *v, uint64_t wake_at)
+static void block(struct vmx_vcpu *v)
 {
-	if (wake_at != UINT64_MAX)
-		core_timer_set(&v->wake, wake_at);
 	spin_lock(&scheduler.lock);
 	sched_block(&scheduler.sched, &v->entity, rdtsc());
 	spin_unlock(&scheduler.lock);
@@ -381,8 +382,6 @@ static bool go_on(struct core *core)
  */
 static bool wait_here(struct core *core, struct vmx_vcpu *v)
 {
-	uint64_t wake_at = vmx_wake_time(v);
-
 	/* A paused VM's clock stands once its vCPUs have left their cores. */
 	if (core->pick || __atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST) || !linger(v))
 		return false;
@@ -391,12 +390,12 @@ static bool wait_here(struct core *core, struct vmx_vcpu *v)
 
 		if (__atomic_load_n(&v->vcpu.news, __ATOMIC_SEQ_CST))
 			return go_on(core);
-		idle(core, MIN(core->serve_at, wake_at));
+		idle(core, MIN(core->serve_at, v->wake_at));
 		now = rdtsc();
 		core_serve(core, now);
 		if (core->pick || core->pcpu->current != v)
 			return false;
-		if (now >= wake_at)
+		if (now >= v->wake_at)
 			return go_on(core);
 	}
 }
@@ -414,8 +413,12 @@ static void run(struct core *core, struct vmx_vcpu *v)
 		end = vmx_vcpu_run(v);
 	while (end == RUN_WAIT && wait_here(core, v));
 	__atomic_store_n(&v->running_on, NO_CORE, __ATOMIC_SEQ_CST);
+	/* Before its timer is the core's: firing does nothing to a vCPU that has not left yet. */
+	core_serve(core, rdtsc());
+	if (v->wake_at != UINT64_MAX)
+		core_timer_set(&v->wake, v->wake_at);
 	if (end == RUN_WAIT)
-		block(v, vmx_wake_time(v));
+		block(v);
 	else if (end == RUN_ENDED)
 		leave(v);
 }
@@ -427,13 +430,14 @@ _Noreturn void core_run(struct pcpu *pcpu)
 	for (;;) {
 		struct vmx_vcpu *v;
 
-		core_serve(core, rdtsc());
 		v = pick(core);
 		if (core->gone)
 			tell_of_gone(core);
-		if (v)
+		if (v) {
 			run(core, v);
-		else
-			idle(core, MIN(core->serve_at, core->slice_end));
+			continue;
+		}
+		idle(core, MIN(core->serve_at, core->slice_end));
+		core_serve(core, rdtsc());
 	}
 }

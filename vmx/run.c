@@ -25,11 +25,10 @@ static struct vlapic *lapic_of(const struct vmx_vcpu *v)
 	return pc_lapic(&v->vcpu.vm->pc, v->vcpu.id);
 }
 
-uint64_t vmx_wake_time(const struct vmx_vcpu *v)
+/* Host TSC at which its local APIC's timer is due, UINT64_MAX for never. */
+static inline uint64_t timer_of(const struct vmx_vcpu *v)
 {
-	if (v->vcpu.activity != VCPU_HALTED || v->vcpu.vm->paused)
-		return UINT64_MAX;
-	return vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
+	return vm_clock_host(&v->vcpu.vm->clock, vlapic_next_event(lapic_of(v)));
 }
 
 #define LEAST_TURN 2000 /* ticks */
@@ -41,7 +40,7 @@ uint64_t vmx_wake_time(const struct vmx_vcpu *v)
  */
 static void set_deadline(struct vmx_vcpu *v, const struct core *core, bool served)
 {
-	uint64_t timer = vmx_host_tsc(v, vlapic_next_event(lapic_of(v)));
+	uint64_t timer = timer_of(v);
 	uint64_t next = MIN(core->serve_at, core->slice_end), now = rdtsc();
 
 	v->deadline = MIN(timer, next);
@@ -174,7 +173,7 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 	v->left = 0;
 	v->vcpu.attention &= ~(uint32_t)ATTENTION_TIMER;
 	/* While the VM is paused its clock stands, whoever wakes the vCPU: no timer expires. */
-	if (!__atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST))
+	if (rdtsc() >= v->wake_at && !__atomic_load_n(&v->vcpu.vm->paused, __ATOMIC_SEQ_CST))
 		vlapic_advance(lapic_of(v), vmx_now(v));
 	set_deadline(v, core, false);
 	if (v->vcpu.activity != VCPU_ACTIVE || v->vcpu.vm->paused)
@@ -185,6 +184,7 @@ enum run_end vmx_vcpu_run(struct vmx_vcpu *v)
 
 			if (end != GO_ON) {
 				core->left = v->left;
+				v->wake_at = v->vcpu.vm->paused ? UINT64_MAX : timer_of(v);
 				return (enum run_end)end;
 			}
 		}

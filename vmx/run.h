@@ -9,15 +9,12 @@
 
 enum run_end {
 	RUN_AGAIN, /* the slice is over, or the core is wanted for something else */
-	RUN_WAIT,  /* nothing to do until it is kicked, or until vmx_wake_time */
+	RUN_WAIT,  /* nothing to do until it is kicked, or until its wake_at */
 	RUN_ENDED, /* its VM has ended */
 };
 
 /* Runs the vCPU, which is loaded on this core. */
 enum run_end vmx_vcpu_run(struct vmx_vcpu *v);
-
-/* The TSC at which a vCPU that waits must be woken, UINT64_MAX for never. */
-uint64_t vmx_wake_time(const struct vmx_vcpu *v);
 
 /* Asks the loop to look at the timers and the host's console before the next entry. */
 static inline void run_check_timers(struct vmx_vcpu *v)

@@ -89,7 +89,8 @@ struct vmx_vcpu {
 	int last_core;		/* whose host state is in the VMCS, or NO_CORE */
 	int running_on;		/* the core that is in vmx_vcpu_run for it, or NO_CORE; atomic */
 	struct sched_entity entity; /* the scheduler's */
-	struct timer wake;	    /* while it is halted: its local APIC's timer */
+	struct timer wake;	    /* while it has no core: its local APIC's timer */
+	uint64_t wake_at;	    /* when that is due: host TSC, UINT64_MAX for never */
 };
 
 /* What the dispatcher does after a handler. */
