@@ -42,13 +42,13 @@ static void reset(struct monitor *monitor)
 	empty_out(monitor);
 	memset(&monitor->run, 0, sizeof(monitor->run));
 	monitor->wish = MONITOR_STAY;
-	monitor->aheads = 0;
 	monitor->editing = false;
 }
 
 void monitor_enter(struct monitor *monitor)
 {
 	reset(monitor);
+	monitor->aheads = 0;
 	monitor->active = true;
 }
 
@@ -100,12 +100,13 @@ void monitor_key(struct monitor *monitor, uint8_t byte)
 		monitor->ahead[monitor->aheads++] = byte;
 }
 
-static void take_ahead(struct monitor *monitor)
+bool monitor_take_ahead(struct monitor *monitor, uint8_t *byte)
 {
-	uint8_t byte = monitor->ahead[0];
-
+	if (!monitor->aheads)
+		return false;
+	*byte = monitor->ahead[0];
 	memmove(monitor->ahead, monitor->ahead + 1, --monitor->aheads);
-	edit_key(monitor, byte);
+	return true;
 }
 
 void monitor_tick(struct monitor *monitor, uint64_t now)
@@ -129,6 +130,7 @@ bool monitor_pump(struct monitor *monitor, size_t room,
 		  void (*put)(void *ctx, const char *text, size_t length), void *ctx)
 {
 	size_t length = MIN(monitor->out.length - monitor->written, room);
+	uint8_t byte;
 
 	if (monitor->written < monitor->out.length) {
 		put(ctx, monitor->text + monitor->written, length);
@@ -143,8 +145,8 @@ bool monitor_pump(struct monitor *monitor, size_t room,
 	} else if (!monitor->editing) {
 		monitor->editing = true;
 		lineedit_start(&monitor->edit);
-	} else if (monitor->aheads) {
-		take_ahead(monitor);
+	} else if (monitor_take_ahead(monitor, &byte)) {
+		edit_key(monitor, byte);
 	} else {
 		return false;
 	}

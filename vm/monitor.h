@@ -64,7 +64,7 @@ struct monitor {
 	struct monitor_top top;
 	enum monitor_wish wish;
 	unsigned wish_vm;
-	uint8_t ahead[MONITOR_TYPE_AHEAD]; /* typed while a command ran */
+	uint8_t ahead[MONITOR_TYPE_AHEAD]; /* typed before its turn */
 	unsigned aheads;
 	struct outbuf out;
 	size_t written; /* of out, by monitor_pump */
@@ -94,6 +94,9 @@ bool monitor_between_lines(const struct monitor *monitor);
 /* Around that: takes the prompt off the screen and brings it back, by monitor_pump. */
 void monitor_hide(struct monitor *monitor);
 void monitor_show(struct monitor *monitor);
+
+/* What was typed behind the line that left the monitor, a byte at a time. */
+bool monitor_take_ahead(struct monitor *monitor, uint8_t *byte);
 
 /* What the last command wants of the views, once. */
 enum monitor_wish monitor_take_wish(struct monitor *monitor, unsigned *vm);

@@ -390,9 +390,12 @@ static void show_vm(struct mux *mux, unsigned vm)
 	mux_show(mux, (struct mux_view){.kind = MUX_VM, .vm = vm});
 }
 
+static void type(struct mux *mux, uint8_t byte);
+
 static void obey_monitor(struct mux *mux)
 {
 	unsigned vm = 0;
+	uint8_t byte;
 
 	switch (monitor_take_wish(mux->monitor, &vm)) {
 	case MONITOR_STAY: break;
@@ -400,6 +403,9 @@ static void obey_monitor(struct mux *mux)
 	case MONITOR_SHOW_ALL: mux_show(mux, (struct mux_view){.kind = MUX_ALL}); break;
 	case MONITOR_SHOW_VM: show_vm(mux, vm); break;
 	}
+	/* Whoever typed on in the same breath meant what is shown now. */
+	while (mux->view.kind != MUX_MONITOR && monitor_take_ahead(mux->monitor, &byte))
+		type(mux, byte);
 }
 
 /* A piece of what the monitor says; false when it has nothing to say. */

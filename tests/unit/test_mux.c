@@ -529,6 +529,32 @@ static void test_monitor_view(void **state)
 	assert_non_null(strstr(out, "socle: console: VM 1, alpha"));
 }
 
+/* What is typed behind a line that leaves the monitor is for whom the console shows then. */
+static void test_type_ahead_behind_monitor(void **state)
+{
+	(void)state;
+	start(2);
+	keys("\x01m");
+	drain();
+	keys("\x04ls\r");
+	drain();
+	types_to(0, "ls\r");
+	types_to(1, "");
+	keys("\x01mconsole beta\rdir\r"); /* the first VM, to this monitor */
+	drain();
+	types_to(0, "dir\r");
+	/* By the console's own key it is the monitor's, and gone with it. */
+	keys("\x01m");
+	drain();
+	keys("top\rver\x01"
+	     "0");
+	drain();
+	types_to(0, "");
+	keys("\x01m");
+	clear();
+	shows("socle: console: the monitor; Ctrl-D leaves it\r\nsocle> ");
+}
+
 static void test_input_waits(void **state)
 {
 	(void)state;
@@ -713,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_flush),
 		cmocka_unit_test(test_lost_log),
 		cmocka_unit_test(test_monitor_view),
+		cmocka_unit_test(test_type_ahead_behind_monitor),
 		cmocka_unit_test(test_input_waits),
 		cmocka_unit_test(test_random_output_in_all),
 		cmocka_unit_test(test_screen),
