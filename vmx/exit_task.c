@@ -152,6 +152,7 @@ static bool read_descriptor(struct task_switch *t, uint16_t selector, uint8_t ve
 {
 	uint64_t address;
 
+	*d = 0;
 	if (!descriptor_address(selector, &address))
 		return fail(t, vector, selector & ~3u);
 	return read_linear(t, address, d, sizeof(*d));
