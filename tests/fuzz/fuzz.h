@@ -17,8 +17,11 @@
 	X(bootinfo)     \
 	X(config)       \
 	X(emulate)      \
+	X(entry)        \
 	X(ept)          \
+	X(firmware)     \
 	X(fwcfg)        \
+	X(fwconfig)     \
 	X(image)        \
 	X(input)        \
 	X(insn)         \
