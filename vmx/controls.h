@@ -120,6 +120,15 @@ bool control_resolve(uint64_t capability, const struct control_request *request,
 uint32_t control_usable(uint32_t primary, uint32_t secondary);
 
 /*
+ * Whether a VM can have a TSC of its own rate: the CPU scales it (the secondary word in use), or
+ * RDTSC can exit (the capability of the primary word).
+ */
+static inline bool control_tsc_rate(uint64_t primary_capability, uint32_t secondary)
+{
+	return secondary & PROC2_TSC_SCALING || primary_capability >> 32 & PROC_RDTSC;
+}
+
+/*
  * What IA32_FEATURE_CONTROL says of VMXON outside SMX: allowed, not decided yet (then Socle writes
  * feature_control_enabled's value), or locked off. SDM volume 3, "Enabling and Entering VMX
  * Operation".

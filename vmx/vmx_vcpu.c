@@ -315,6 +315,12 @@ static bool fill_vmcs(struct vmx_vcpu *v, struct error *error)
 
 bool vmx_vcpu_create(struct vmx_vcpu *v, struct vm *vm, unsigned id, struct error *error)
 {
+	const struct vmx_caps *caps = vmx_caps();
+
+	if (vm->clock.scale &&
+	    !control_tsc_rate(caps->capability[CONTROL_PROC], caps->control[CONTROL_PROC2]))
+		return error_set(error,
+				 "tsc-mhz: the CPU lacks 'use TSC scaling' and 'RDTSC exiting'");
 	v->vcpu.id = id;
 	v->vcpu.vm = vm;
 	v->vcpu.xcr0 = 1;

@@ -55,6 +55,14 @@ static void test_virtual_interrupts_are_all_or_none(void **state)
 				 PROC2_EPT);
 }
 
+static void test_tsc_of_its_own_rate(void **state)
+{
+	(void)state;
+	assert_true(control_tsc_rate(capability(0, PROC_RDTSC), 0));
+	assert_true(control_tsc_rate(capability(0, PROC_HLT), PROC2_TSC_SCALING | PROC2_EPT));
+	assert_false(control_tsc_rate(capability(PROC_RDTSC, PROC_HLT), PROC2_EPT));
+}
+
 static void test_every_control_has_a_name(void **state)
 {
 	(void)state;
@@ -413,6 +421,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_control_resolver),
 		cmocka_unit_test(test_virtual_interrupts_are_all_or_none),
+		cmocka_unit_test(test_tsc_of_its_own_rate),
 		cmocka_unit_test(test_every_control_has_a_name),
 		cmocka_unit_test(test_wanted_controls_by_word),
 		cmocka_unit_test(test_feature_control),
