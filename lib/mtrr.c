@@ -18,7 +18,8 @@ static uint8_t combine(uint8_t a, uint8_t b)
 	return MEMORY_UC;
 }
 
-static enum memory_type type_at(const struct mtrr *mtrr, uint64_t address)
+/* The type of `address`; *end gets lowered to where the next range of one type may begin. */
+static enum memory_type type_at(const struct mtrr *mtrr, uint64_t address, uint64_t *end)
 {
 	uint8_t type = TYPE_NONE;
 
@@ -27,19 +28,26 @@ static enum memory_type type_at(const struct mtrr *mtrr, uint64_t address)
 	for (unsigned i = 0; i < mtrr->count; i++) {
 		uint64_t mask = mtrr->variable[i].mask & ~(PAGE_SIZE - 1);
 
-		if ((mtrr->variable[i].mask & MASK_VALID) &&
-		    (address & mask) == (mtrr->variable[i].base & mask))
+		if (!(mtrr->variable[i].mask & MASK_VALID))
+			continue;
+		if ((address & mask) == (mtrr->variable[i].base & mask))
 			type = combine(type, (uint8_t)mtrr->variable[i].base);
+		/* The lowest bit that counts: below it all addresses fare alike. */
+		if (mask)
+			*end = MIN(*end, align_down(address, mask & -mask) + (mask & -mask));
 	}
 	return (enum memory_type)(type == TYPE_NONE ? (uint8_t)mtrr->def_type : type);
 }
 
 enum memory_type mtrr_type(const struct mtrr *mtrr, uint64_t start, uint64_t end)
 {
-	enum memory_type type = type_at(mtrr, start);
+	uint64_t next = end;
+	enum memory_type type = type_at(mtrr, start, &next);
 
-	for (uint64_t at = align_down(start, PAGE_SIZE) + PAGE_SIZE; at < end; at += PAGE_SIZE)
-		if (type_at(mtrr, at) != type)
+	for (uint64_t at = next; at < end; at = next) {
+		next = end;
+		if (type_at(mtrr, at, &next) != type)
 			return MEMORY_UC;
+	}
 	return type;
 }
