@@ -82,28 +82,20 @@ bool bus_add_mmio(struct bus *bus, const struct mmio_region *region)
 	return true;
 }
 
-static inline const struct port_range *port_find(const struct bus *bus, uint16_t port)
+const struct port_range *bus_port_search(const struct bus *bus, uint16_t port)
 {
-	if (port < PORT_DIRECT)
-		return &bus->range[bus->direct[port]];
 	for (unsigned i = 1; i < bus->ranges; i++)
 		if (port >= bus->range[i].first && port <= bus->range[i].last)
 			return &bus->range[i];
 	return &bus->range[0];
 }
 
-/* Does the device take the access whole? A byte always fits. */
-static inline bool port_fits(const struct port_range *range, uint16_t port, unsigned size)
-{
-	return size == 1 || (size <= range->width && port + size - 1 <= range->last);
-}
-
 uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size, uint64_t now)
 {
-	const struct port_range *range = port_find(bus, port);
+	const struct port_range *range = bus_port_find(bus, port);
 	uint32_t value = 0;
 
-	if (port_fits(range, port, size))
+	if (bus_port_fits(range, port, size))
 		return range->read(range->dev, port, size, now) & (uint32_t)mask_bytes(size);
 	for (unsigned i = 0; i < size; i++) {
 		uint32_t byte = 0xFF;
@@ -117,9 +109,9 @@ uint32_t bus_port_read(struct bus *bus, uint16_t port, unsigned size, uint64_t n
 
 void bus_port_write(struct bus *bus, uint16_t port, unsigned size, uint32_t value, uint64_t now)
 {
-	const struct port_range *range = port_find(bus, port);
+	const struct port_range *range = bus_port_find(bus, port);
 
-	if (port_fits(range, port, size)) {
+	if (bus_port_fits(range, port, size)) {
 		range->write(range->dev, port, size, value & (uint32_t)mask_bytes(size), now);
 		return;
 	}

@@ -34,6 +34,8 @@ struct port_range {
 	port_read_fn read;
 	port_write_fn write;
 	void *dev;
+	/* When the device next does something by itself, which accesses may change; or NULL. */
+	const uint64_t *next;
 };
 
 /* A data port, which also is in a range. */
@@ -74,11 +76,28 @@ void bus_init(struct bus *bus);
 bool bus_add_ports(struct bus *bus, const struct port_range *range);
 bool bus_add_mmio(struct bus *bus, const struct mmio_region *region);
 
+/* Of ports from PORT_DIRECT on. */
+const struct port_range *bus_port_search(const struct bus *bus, uint16_t port);
+
 /*
  * The ports of `dev` that `read` reads begin at `first` from now on, as many as they are; 0:
  * nowhere. Where another device's are, that one answers.
  */
 void bus_move_ports(struct bus *bus, port_read_fn read, const void *dev, uint16_t first);
+
+/* The range that a port is in; bus->range[0] is nobody's. */
+static inline const struct port_range *bus_port_find(const struct bus *bus, uint16_t port)
+{
+	if (port < PORT_DIRECT)
+		return &bus->range[bus->direct[port]];
+	return bus_port_search(bus, port);
+}
+
+/* Does the device take the access whole? A byte always fits. */
+static inline bool bus_port_fits(const struct port_range *range, uint16_t port, unsigned size)
+{
+	return size == 1 || (size <= range->width && port + size - 1 <= range->last);
+}
 
 /*
  * `size` is 1, 2 or 4. An access that straddles ranges, or is wider than the device decodes, is

@@ -490,51 +490,88 @@ static bool add_ata(struct pc *pc)
 	return true;
 }
 
+/* Where a model is, and what it answers with: `dev` and `next` are offsets in struct pc. */
+struct place {
+	uint16_t first, last;
+	uint8_t width;
+	uint16_t dev;
+	uint16_t next; /* of port_range.next; 0: NULL */
+	port_read_fn read;
+	port_write_fn write;
+};
+
+#define PLACE(first, last, width, model, dev)                                                \
+	{                                                                                    \
+		first, last, width, offsetof(struct pc, dev), 0, model##_read, model##_write \
+	}
+/* It acts by itself as well. */
+#define PLACE_TIMED(first, last, width, model, dev)                                          \
+	{                                                                                    \
+		first, last, width, offsetof(struct pc, dev), offsetof(struct pc, dev.next), \
+			model##_read, model##_write                                          \
+	}
+
+static bool add_places(struct pc *pc, const struct place *place, unsigned count)
+{
+	for (; count; place++, count--) {
+		const struct port_range range = {
+			.first = place->first,
+			.last = place->last,
+			.width = place->width,
+			.read = place->read,
+			.write = place->write,
+			.dev = (uint8_t *)pc + place->dev,
+			.next = place->next ? (const uint64_t *)((uint8_t *)pc + place->next)
+					    : NULL,
+		};
+
+		if (!bus_add_ports(&pc->bus, &range))
+			return false;
+	}
+	return true;
+}
+
 /* What only a firmware looks for; the ACPI block is nowhere until that places it. */
 static bool add_firmware(struct pc *pc, bool debug)
 {
-	const struct port_range ranges[] = {
-		{VPORT_BIOS, VPORT_BIOS, 1, vport_read, vport_write, &pc->port},
-		{VFWCFG_SELECT, VFWCFG_DATA, 2, vfwcfg_read, vfwcfg_write, &pc->fwcfg},
-		{VFWCFG_DMA, VFWCFG_DMA + 7, 4, vfwcfg_dma_read, vfwcfg_dma_write, &pc->fwcfg},
+	static const struct place places[] = {
+		PLACE(VPORT_BIOS, VPORT_BIOS, 1, vport, port),
+		PLACE(VFWCFG_SELECT, VFWCFG_DATA, 2, vfwcfg, fwcfg),
+		PLACE(VFWCFG_DMA, VFWCFG_DMA + 7, 4, vfwcfg_dma, fwcfg),
 	};
 	const struct port_block data = {VFWCFG_DATA, vfwcfg_read_block, vfwcfg_write_block,
 					&pc->fwcfg};
+	unsigned first = debug ? 0 : 1;
 
-	for (unsigned i = debug ? 0 : 1; i < ARRAY_SIZE(ranges); i++)
-		if (!bus_add_ports(&pc->bus, &ranges[i]))
-			return false;
-	return bus_add_block(&pc->bus, &data);
+	return add_places(pc, places + first, ARRAY_SIZE(places) - first) &&
+	       bus_add_block(&pc->bus, &data);
 }
 
 static bool add_ports(struct pc *pc)
 {
-	const struct port_range ranges[] = {
-		{0x20, 0x21, 1, vpic_read, vpic_write, &pc->pic},
-		{0xA0, 0xA1, 1, vpic_read, vpic_write, &pc->pic},
-		{0x4D0, 0x4D1, 1, vpic_elcr_read, vpic_elcr_write, &pc->pic},
-		{0x40, 0x43, 1, vpit_read, vpit_write, &pc->pit},
-		{0x61, 0x61, 1, vpit_port61_read, vpit_port61_write, &pc->pit},
-		{0x60, 0x60, 1, vi8042_read, vi8042_write, &pc->i8042},
-		{0x64, 0x64, 1, vi8042_read, vi8042_write, &pc->i8042},
-		{0x92, 0x92, 1, vi8042_port92_read, vi8042_port92_write, &pc->i8042},
-		{0x70, 0x71, 1, vrtc_read, vrtc_write, &pc->rtc},
-		{0x3F8, 0x3FF, 1, vuart_read, vuart_write, &pc->com1},
-		{0x2F8, 0x2FF, 1, vuart_read, vuart_write, &pc->com2},
-		{0xB2, 0xB3, 1, vacpi_smi_read, vacpi_smi_write, &pc->acpi},
-		{VACPI_PM_BASE, VACPI_PM_BASE + VACPI_PM_PORTS - 1, 4, vacpi_read, vacpi_write,
-		 &pc->acpi},
-		{0x80, 0x80, 1, vport_read, vport_write, &pc->port},
-		{0xE9, 0xE9, 1, vport_read, vport_write, &pc->port},
-		{0xF4, 0xF7, 4, vport_read, vport_write, &pc->port},
-		{VVGA_PORT, VVGA_PORT_LAST, 1, vvga_read, vvga_write, &pc->vga},
-		{0xCF8, 0xCFF, 4, cf8_read, cf8_write, pc},
+	static const struct place places[] = {
+		PLACE(0x20, 0x21, 1, vpic, pic),
+		PLACE(0xA0, 0xA1, 1, vpic, pic),
+		PLACE(0x4D0, 0x4D1, 1, vpic_elcr, pic),
+		PLACE_TIMED(0x40, 0x43, 1, vpit, pit),
+		PLACE_TIMED(0x61, 0x61, 1, vpit_port61, pit),
+		PLACE_TIMED(0x60, 0x60, 1, vi8042, i8042),
+		PLACE_TIMED(0x64, 0x64, 1, vi8042, i8042),
+		PLACE_TIMED(0x92, 0x92, 1, vi8042_port92, i8042),
+		PLACE_TIMED(0x70, 0x71, 1, vrtc, rtc),
+		PLACE_TIMED(0x3F8, 0x3FF, 1, vuart, com1),
+		PLACE_TIMED(0x2F8, 0x2FF, 1, vuart, com2),
+		PLACE_TIMED(0xB2, 0xB3, 1, vacpi_smi, acpi),
+		PLACE_TIMED(VACPI_PM_BASE, VACPI_PM_BASE + VACPI_PM_PORTS - 1, 4, vacpi, acpi),
+		PLACE(0x80, 0x80, 1, vport, port),
+		PLACE(0xE9, 0xE9, 1, vport, port),
+		PLACE(0xF4, 0xF7, 4, vport, port),
+		PLACE(VVGA_PORT, VVGA_PORT_LAST, 1, vvga, vga),
+		PLACE(0xCF8, 0xCFF, 4, cf8, lock),
 	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(ranges); i++)
-		if (!bus_add_ports(&pc->bus, &ranges[i]))
-			return false;
-	return true;
+	_Static_assert(offsetof(struct pc, lock) == 0, "what cf8_read gets is the pc");
+	return add_places(pc, places, ARRAY_SIZE(places));
 }
 
 static bool add_maps(struct pc *pc)

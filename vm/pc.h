@@ -178,6 +178,26 @@ static inline void pc_port_write(struct pc *pc, uint16_t port, unsigned size, ui
 	spin_unlock(&pc->lock);
 }
 
+/* The same where one device takes the access whole: bus_port_find, bus_port_fits. */
+static inline uint32_t pc_range_read(struct pc *pc, const struct port_range *range, uint16_t port,
+				     unsigned size, uint64_t now)
+{
+	uint32_t value;
+
+	spin_lock(&pc->lock);
+	value = range->read(range->dev, port, size, now);
+	spin_unlock(&pc->lock);
+	return value;
+}
+
+static inline void pc_range_write(struct pc *pc, const struct port_range *range, uint16_t port,
+				  unsigned size, uint32_t value, uint64_t now)
+{
+	spin_lock(&pc->lock);
+	range->write(range->dev, port, size, value, now);
+	spin_unlock(&pc->lock);
+}
+
 /* Many accesses to a data port (bus_find_block); exactly one of `to` and `from` is there. */
 static inline unsigned pc_port_block(struct pc *pc, const struct port_block *block, unsigned size,
 				     void *to, const void *from, unsigned count)

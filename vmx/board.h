@@ -19,4 +19,11 @@ static inline void board_check(struct vm *vm)
 		board_arm(vm);
 }
 
+/* The same after an access to the ports of one device. */
+static inline void board_check_range(struct vm *vm, const struct port_range *range)
+{
+	if (range->next && *range->next < __atomic_load_n(&vm->timer_at, __ATOMIC_RELAXED))
+		board_arm(vm);
+}
+
 #endif

@@ -2,15 +2,21 @@
 /* Exits of I/O instructions: IN, OUT, and INS and OUTS with all their prefixes. */
 #include "vmx/exit.h"
 
+#include "lib/string.h"
 #include "vmx/board.h"
 #include "vmx/guest_cpu.h"
 #include "vmx/vmcs.h"
 
 /* SDM volume 3, "Exit Qualification for I/O Instructions". */
+#define IO_SIZE(q) ((unsigned)bits_get(q, 2, 0) + 1)
+#define IO_IN	   BIT(3)
+#define IO_STRING  BIT(4)
+#define IO_REP	   BIT(5)
+#define IO_PORT(q) ((uint16_t)((q) >> 16))
+
 struct io_access {
 	uint8_t size;
 	bool in;
-	bool string;
 	bool rep;
 	uint16_t port;
 };
@@ -18,11 +24,10 @@ struct io_access {
 static struct io_access decode(uint64_t qualification)
 {
 	return (struct io_access){
-		.size = (uint8_t)(bits_get(qualification, 2, 0) + 1),
-		.in = qualification & BIT(3),
-		.string = qualification & BIT(4),
-		.rep = qualification & BIT(5),
-		.port = (uint16_t)bits_get(qualification, 31, 16),
+		.size = (uint8_t)IO_SIZE(qualification),
+		.in = qualification & IO_IN,
+		.rep = qualification & IO_REP,
+		.port = IO_PORT(qualification),
 	};
 }
 
@@ -154,27 +159,68 @@ static enum exit_action string_io(struct vmx_vcpu *v, const struct io_access *io
 }
 
 /* Operands of 1 and 2 bytes leave the rest of RAX; those of 4 clear its upper half. */
-static uint64_t merge_rax(uint64_t rax, uint32_t value, unsigned size)
+static inline void set_rax(uint64_t *rax, uint32_t value, unsigned size)
 {
 	if (size == 4)
-		return value;
-	return (rax & ~mask_bytes(size)) | (value & mask_bytes(size));
+		*rax = value;
+	else if (size == 2)
+		memcpy(rax, &value, 2);
+	else
+		*(uint8_t *)rax = (uint8_t)value;
+}
+
+/* Strings, and what no device takes whole. */
+static __attribute__((noinline)) enum exit_action io_general(struct vmx_vcpu *v,
+							     uint64_t qualification)
+{
+	const struct io_access io = decode(qualification);
+	uint64_t *rax = &v->vcpu.gpr[GPR_RAX];
+	struct pc *pc = &v->vcpu.vm->pc;
+
+	if (qualification & IO_STRING)
+		return string_io(v, &io);
+	if (io.in)
+		set_rax(rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
+	else
+		pc_port_write(pc, io.port, io.size, (uint32_t)(*rax & mask_bytes(io.size)),
+			      vmx_now(v));
+	board_check(v->vcpu.vm);
+	return EXIT_ADVANCE;
+}
+
+/* A device that takes it whole. */
+static __attribute__((noinline)) enum exit_action
+io_device(struct vmx_vcpu *v, uint64_t qualification, const struct port_range *range)
+{
+	static const uint32_t masks[] = {0, UINT8_MAX, UINT16_MAX, 0, UINT32_MAX};
+	unsigned size = IO_SIZE(qualification);
+	uint16_t port = IO_PORT(qualification);
+	struct vm *vm = v->vcpu.vm;
+	uint64_t *rax = &v->vcpu.gpr[GPR_RAX];
+
+	if (qualification & IO_IN)
+		set_rax(rax, pc_range_read(&vm->pc, range, port, size, vmx_now(v)), size);
+	else
+		pc_range_write(&vm->pc, range, port, size, (uint32_t)*rax & masks[size],
+			       vmx_now(v));
+	/* Writes set timers; so do reads of the RTC's register C and of the UART's data. */
+	board_check_range(vm, range);
+	return EXIT_ADVANCE;
 }
 
 enum exit_action exit_io(struct vmx_vcpu *v)
 {
-	struct io_access io = decode(vmcs_read(EXIT_QUALIFICATION));
-	uint64_t *rax = &v->vcpu.gpr[GPR_RAX];
-	struct pc *pc = &v->vcpu.vm->pc;
+	uint64_t qualification = vmcs_read(EXIT_QUALIFICATION);
+	unsigned size = IO_SIZE(qualification);
+	const struct bus *bus = &v->vcpu.vm->pc.bus;
+	/* Without the board's lock: ranges move only when the guest moves them. */
+	const struct port_range *range = bus_port_find(bus, IO_PORT(qualification));
 
-	if (io.string)
-		return string_io(v, &io);
-	if (io.in)
-		*rax = merge_rax(*rax, pc_port_read(pc, io.port, io.size, vmx_now(v)), io.size);
-	else
-		pc_port_write(pc, io.port, io.size, (uint32_t)(*rax & mask_bytes(io.size)),
-			      vmx_now(v));
-	/* Writes set timers; so do reads of the RTC's register C and of the UART's data. */
-	board_check(v->vcpu.vm);
+	if ((qualification & IO_STRING) || !bus_port_fits(range, IO_PORT(qualification), size))
+		return io_general(v, qualification);
+	if (range != bus->range)
+		return io_device(v, qualification, range);
+	if (qualification & IO_IN)
+		set_rax(&v->vcpu.gpr[GPR_RAX], UINT32_MAX, size);
 	return EXIT_ADVANCE;
 }

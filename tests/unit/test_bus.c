@@ -67,9 +67,9 @@ static void mem_write(void *dev, uint64_t offset, unsigned size, uint64_t value,
 static void start(void)
 {
 	const struct port_range ranges[] = {
-		{0x20, 0x21, 1, port_read, port_write, &narrow},
-		{0x4FE, 0x510, 4, port_read, port_write, &wide},
-		{0xFFFC, 0xFFFF, 4, port_read, port_write, &wide},
+		{0x20, 0x21, 1, port_read, port_write, &narrow, NULL},
+		{0x4FE, 0x510, 4, port_read, port_write, &wide, NULL},
+		{0xFFFC, 0xFFFF, 4, port_read, port_write, &wide, NULL},
 	};
 	const struct mmio_region region = {0x1000, 0x10, mem_read, mem_write, &memory};
 
@@ -138,7 +138,7 @@ static void test_straddling(void **state)
 
 static void test_overlaps_and_full_maps(void **state)
 {
-	struct port_range range = {0x21, 0x30, 1, port_read, port_write, &narrow};
+	struct port_range range = {0x21, 0x30, 1, port_read, port_write, &narrow, NULL};
 	struct mmio_region region = {0x100F, 1, mem_read, mem_write, &memory};
 	unsigned added = 0;
 

@@ -293,7 +293,8 @@ static void on_write(void *dev, uint16_t port, unsigned size, uint32_t value, ui
 static bool add(struct bus *bus, struct device *device)
 {
 	const struct port_range range = {device->first, device->last, (uint8_t)device->width,
-					 on_read,	on_write,     device};
+					 on_read,	on_write,     device,
+					 NULL};
 
 	return bus_add_ports(bus, &range);
 }
