@@ -70,7 +70,7 @@ keep  = $(if $(call same,$2,$(file <$(B)/flags/$1)),,$(file >$(B)/flags/$1,$2))
 CC_ID := $(CC) $(shell $(CC) -dumpversion)
 $(shell mkdir -p $(B)/flags)
 # What exits run through is compiled for speed, all else for a small image.
-FAST_C := $(filter-out vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/switch.c \
+FAST_C := $(filter-out vmx/exit.c vmx/exit_task.c,$(wildcard vmx/exit*.c)) vmx/events.c vmx/run.c vmx/switch.c \
 	vmx/virtual_apic.c vmx/msr.c \
 	vm/memory.c vm/sched.c vm/vcpu.c devices/bus.c \
 	arch/x86_64/lapic.c arch/x86_64/traps.c arch/x86_64/fpu.c lib/string.c lib/timer.c

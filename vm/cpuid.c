@@ -79,6 +79,9 @@
 #define XCR0_AVX512	  BITS(7, 5)
 #define XSAVE_LEGACY_SIZE (512 + 64)
 
+/* Basic leaves that depend on the subleaf or on the vCPU's state. */
+#define NOT_FIXED (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
+
 static const char hypervisor_name[12] = "SocleSocle\0";
 
 static void build_features(struct cpuid_table *t, const struct cpuid_policy *p)
@@ -226,6 +229,7 @@ void cpuid_build(struct cpuid_table *t, const struct cpuid_policy *p)
 	t->extended[8].ecx = 0;
 	t->extended[8].ebx = 0;
 	t->extended[8].edx = 0;
+	t->fixed = (uint32_t)BITS(t->basic_max, 0) & ~(uint32_t)NOT_FIXED;
 }
 
 static uint32_t xsave_size(const struct cpuid_table *t, uint64_t xcr0)

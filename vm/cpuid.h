@@ -39,6 +39,8 @@ struct cpuid_policy {
 struct cpuid_table {
 	uint32_t basic_max;
 	uint32_t extended_max;
+	/* Basic leaves, a bit each, that are as in the table whatever the subleaf and the vCPU. */
+	uint32_t fixed;
 	struct cpuid_regs basic[CPUID_BASIC_MAX + 1]; /* subleaf 0 */
 	struct cpuid_regs extended[CPUID_EXTENDED_MAX - CPUID_EXTENDED + 1];
 	struct cpuid_regs hypervisor[CPUID_HYPERVISOR_MAX - CPUID_HYPERVISOR + 1];
@@ -61,17 +63,6 @@ struct cpuid_dynamic {
  */
 struct cpuid_regs cpuid_lookup(const struct cpuid_table *table, uint32_t leaf, uint32_t subleaf,
 			       const struct cpuid_dynamic *dynamic);
-
-/* Basic leaves that depend on the subleaf or on the vCPU's state. */
-#define CPUID_NOT_FIXED (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
-
-/* The quick way for the rest of the basic leaves: its answer in the table, else NULL. */
-static inline const struct cpuid_regs *cpuid_fixed(const struct cpuid_table *table, uint32_t leaf)
-{
-	if (leaf > table->basic_max || (CPUID_NOT_FIXED & BIT(leaf)))
-		return NULL;
-	return &table->basic[leaf];
-}
 
 /* Physical-address bits of the guest: the host's own. */
 uint8_t cpuid_physical_bits(const struct cpuid_table *table);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exit dispatcher: reason to handler to what happens next. Instructions per exit are counted
- * here, so every VMREAD stands where its value is used.
+ * The handlers by exit reason, and what follows one: entry.asm calls them, and finishes by itself
+ * an exit of which nothing special is left to do.
  */
 #include "vmx/exit.h"
 
@@ -15,7 +15,7 @@
 
 static enum exit_action exit_impossible(struct vmx_vcpu *v);
 
-static const exit_handler_fn handlers[EXIT_REASONS] = {
+const exit_handler_fn vmx_exit_handlers[EXIT_REASONS] = {
 	[EXIT_EXCEPTION] = exit_exception,
 	[EXIT_EXTERNAL_INTERRUPT] = exit_external_interrupt,
 	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
@@ -198,9 +198,10 @@ static __attribute__((noinline, cold)) uint64_t wrap_rip(uint64_t rip)
 	return vmcs_read(GUEST_CS_RIGHTS) & CS_LONG_MODE ? rip : (uint32_t)rip;
 }
 
-static inline void skip(uint64_t rip, uint64_t length)
+/* entry.asm does the same where only RIP is to be changed. */
+void vmx_skip(uint64_t length)
 {
-	uint64_t next = rip + length;
+	uint64_t rip = vmcs_read(GUEST_RIP), next = rip + length;
 	uint64_t interruptibility = vmcs_read(GUEST_INTERRUPTIBILITY), rflags;
 
 	if ((next ^ rip) >> 32)
@@ -212,11 +213,6 @@ static inline void skip(uint64_t rip, uint64_t length)
 	rflags = vmcs_read(GUEST_RFLAGS);
 	if (rflags & (RFLAGS_TF | RFLAGS_RF))
 		events_retire(rflags);
-}
-
-void vmx_skip(uint64_t length)
-{
-	skip(vmcs_read(GUEST_RIP), length);
 }
 
 /* No handler: the entry was refused, or the CPU did what our controls rule out. */
@@ -253,39 +249,29 @@ static inline void count(struct vmx_exits *exits, uint32_t start, uint32_t end)
 		exits->max = ticks;
 }
 
-static __attribute__((noinline, cold)) uint64_t
-back_to_loop(struct vmx_vcpu *v, struct vmx_exits *exits, uint32_t start)
+static uint64_t back_to_loop(struct vmx_vcpu *v, struct vmx_exits *exits)
 {
 	uint64_t now = rdtsc();
 
-	count(exits, start, (uint32_t)now);
-	v->left = now - (uint32_t)((uint32_t)now - start);
+	count(exits, v->exit_start, (uint32_t)now);
+	v->left = now - (uint32_t)((uint32_t)now - v->exit_start);
 	return 0;
 }
 
-uint64_t vmx_exit_dispatch(struct vmx_vcpu *v)
+uint64_t vmx_exit_finish(struct vmx_vcpu *v, enum exit_action action, struct vmx_exits *exits)
 {
-	uint32_t start = rdtsc_low();
-	uint32_t reason = (uint32_t)vmcs_read(EXIT_REASON);
-	struct vmx_exits *exits;
-	uint64_t now, rip;
+	uint64_t now;
 
-	if (__builtin_expect(reason >= EXIT_REASONS, false)) {
-		exit_without_handler(v, reason);
+	if (!exits) {
+		exit_without_handler(v, (uint32_t)vmcs_read(EXIT_REASON));
 		return 0;
 	}
-	exits = &v->exits[reason];
-	/* Computed once, and kept over the call: of the reason nothing else is needed. */
-	__asm__("" : "+r"(exits));
-	exits->count++;
-	rip = vmcs_read(GUEST_RIP);
-	recorder_exit(&v->recorder, reason, rip);
-	if (handlers[reason](v) == EXIT_ADVANCE)
-		skip(rip, vmcs_read(EXIT_INSN_LENGTH));
+	if (action == EXIT_ADVANCE)
+		vmx_skip(vmcs_read(EXIT_INSN_LENGTH));
 	/* Who ends a VM has told all of its vCPUs: so EXIT_STOP shows here too. */
 	if (__builtin_expect(v->vcpu.wanted != 0, false))
-		return back_to_loop(v, exits, start);
+		return back_to_loop(v, exits);
 	now = rdtsc();
-	count(exits, start, (uint32_t)now);
+	count(exits, v->exit_start, (uint32_t)now);
 	return run_arm_timer(v, now);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * VM exits: reasons, the dispatcher, and the handlers of each family.
+ * VM exits: reasons, and the handlers of each family.
  * Intel SDM volume 3, "VM Exits"; appendix C, "VMX Basic Exit Reasons".
  */
 #ifndef VMX_EXIT_H
@@ -83,8 +83,17 @@ _Static_assert(EXIT_LOADIWKEY < EXIT_REASONS, "counters for every reason");
 
 typedef enum exit_action (*exit_handler_fn)(struct vmx_vcpu *v);
 
-/* From entry.asm: nonzero to enter the guest again at once, 0 when the run loop is wanted. */
-uint64_t vmx_exit_dispatch(struct vmx_vcpu *v);
+/* By reason; entry.asm calls them, and answers some itself. */
+extern const exit_handler_fn vmx_exit_handlers[EXIT_REASONS];
+
+/*
+ * What follows a handler, from entry.asm where that does not do it itself: nonzero to enter the
+ * guest again at once, 0 when the run loop is wanted. `exits` counts those of its reason; NULL: it
+ * has none that is known.
+ */
+uint64_t vmx_exit_finish(struct vmx_vcpu *v, enum exit_action action, struct vmx_exits *exits);
+
+#define HYPERCALL_UNKNOWN (-1000) /* as Linux and KVM number it: no such call */
 
 /* Moves RIP past an instruction of `length` bytes and ends the shadow of STI and MOV SS. */
 void vmx_skip(uint64_t length);

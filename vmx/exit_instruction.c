@@ -16,38 +16,22 @@ static unsigned cpl(void)
 	return (unsigned)RIGHTS_DPL(vmcs_read(GUEST_SS_RIGHTS));
 }
 
-static inline void write_cpuid(struct vmx_vcpu *v, const struct cpuid_regs *regs)
-{
-	uint64_t *gpr = v->vcpu.gpr;
-
-	gpr[GPR_RAX] = regs->eax;
-	gpr[GPR_RBX] = regs->ebx;
-	gpr[GPR_RCX] = regs->ecx;
-	gpr[GPR_RDX] = regs->edx;
-}
-
-static __attribute__((noinline)) enum exit_action cpuid_general(struct vmx_vcpu *v)
+/* entry.asm answers the leaves that are fixed. */
+enum exit_action exit_cpuid(struct vmx_vcpu *v)
 {
 	const struct cpuid_dynamic dynamic = {
 		.apic_id = v->vcpu.id,
 		.osxsave = vmcs_read(GUEST_CR4) & CR4_OSXSAVE,
 		.xcr0 = v->vcpu.xcr0,
 	};
-	struct cpuid_regs regs = cpuid_lookup(&v->vcpu.vm->cpuid, (uint32_t)v->vcpu.gpr[GPR_RAX],
-					      (uint32_t)v->vcpu.gpr[GPR_RCX], &dynamic);
+	uint64_t *gpr = v->vcpu.gpr;
+	struct cpuid_regs regs = cpuid_lookup(&v->vcpu.vm->cpuid, (uint32_t)gpr[GPR_RAX],
+					      (uint32_t)gpr[GPR_RCX], &dynamic);
 
-	write_cpuid(v, &regs);
-	return EXIT_ADVANCE;
-}
-
-enum exit_action exit_cpuid(struct vmx_vcpu *v)
-{
-	const struct cpuid_regs *regs =
-		cpuid_fixed(&v->vcpu.vm->cpuid, (uint32_t)v->vcpu.gpr[GPR_RAX]);
-
-	if (!regs)
-		return cpuid_general(v);
-	write_cpuid(v, regs);
+	gpr[GPR_RAX] = regs.eax;
+	gpr[GPR_RBX] = regs.ebx;
+	gpr[GPR_RCX] = regs.ecx;
+	gpr[GPR_RDX] = regs.edx;
 	return EXIT_ADVANCE;
 }
 
@@ -93,9 +77,10 @@ enum exit_action exit_rdtsc(struct vmx_vcpu *v)
 	return EXIT_ADVANCE;
 }
 
-#define HYPERCALL_UNKNOWN (-1000) /* as Linux and KVM number it: no such call */
-
-/* There are no hypercalls: VMCALL answers so, from CPL 0; elsewhere it is undefined. */
+/*
+ * There are no hypercalls: VMCALL answers so, from CPL 0 (mostly in entry.asm already); elsewhere
+ * it is undefined.
+ */
 enum exit_action exit_vmcall(struct vmx_vcpu *v)
 {
 	if (cpl() != 0)

@@ -336,7 +336,7 @@ static void load_virtual_8086(const struct task_state *state)
 
 static bool load_ldtr(struct task_switch *t, uint16_t selector)
 {
-	uint64_t d;
+	uint64_t d = 0;
 
 	write_segment(VMCS_SEGMENT_LDTR, selector, 0, 0, RIGHTS_UNUSABLE);
 	if (!SELECTOR_INDEX(selector))
@@ -351,7 +351,7 @@ static bool load_ldtr(struct task_switch *t, uint16_t selector)
 static bool load_code(struct task_switch *t, uint16_t selector)
 {
 	unsigned rpl = SELECTOR_RPL(selector), type;
-	uint64_t d;
+	uint64_t d = 0;
 
 	if (!(selector & ~3u) || !read_descriptor(t, selector, VECTOR_TS, &d))
 		return fail(t, VECTOR_TS, selector & ~3u);
@@ -367,7 +367,7 @@ static bool load_code(struct task_switch *t, uint16_t selector)
 static bool load_stack(struct task_switch *t, uint16_t selector, unsigned cpl)
 {
 	unsigned type;
-	uint64_t d;
+	uint64_t d = 0;
 
 	if (!(selector & ~3u) || !read_descriptor(t, selector, VECTOR_TS, &d))
 		return fail(t, VECTOR_TS, selector & ~3u);
@@ -383,7 +383,7 @@ static bool load_stack(struct task_switch *t, uint16_t selector, unsigned cpl)
 static bool load_data(struct task_switch *t, unsigned index, uint16_t selector, unsigned cpl)
 {
 	unsigned type, strictest = MAX(cpl, SELECTOR_RPL(selector));
-	uint64_t d;
+	uint64_t d = 0;
 
 	write_segment(index, selector, 0, 0, RIGHTS_UNUSABLE);
 	if (!(selector & ~3u))

@@ -182,6 +182,13 @@ enum vmcs_group { VMCS_CONTROL, VMCS_EXIT, VMCS_GUEST, VMCS_HOST };
 VMCS_FIELDS(VMCS_DEFINE)
 #undef VMCS_DEFINE
 
+/* The same as numbers, ENCODING_NAME, for assembly. */
+enum vmcs_encoding {
+#define VMCS_ENCODING(prefix, name, value) ENCODING_##prefix##name = (value),
+	VMCS_FIELDS(VMCS_ENCODING)
+#undef VMCS_ENCODING
+};
+
 /* Places in tables of all fields, FIELD_NAME for each; the eight segments' fields are adjacent. */
 enum vmcs_index {
 #define VMCS_INDEX(prefix, name, value) FIELD_##prefix##name,

@@ -60,11 +60,19 @@ static bool write_x2apic(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 	return vlapic_write_msr(lapic_of(v), msr, value, vmx_now(v));
 }
 
+/* The next read is entry.asm's. The variable lives as long as the vCPU. */
+static bool read_variable(struct vmx_vcpu *v, uint32_t msr, const uint64_t *variable,
+			  uint64_t *value)
+{
+	v->msr_read.number = msr;
+	v->msr_read.value = variable;
+	*value = *variable;
+	return true;
+}
+
 static bool read_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	(void)msr;
-	*value = lapic_of(v)->base;
-	return true;
+	return read_variable(v, msr, &lapic_of(v)->base, value);
 }
 
 static bool write_apic_base(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
@@ -88,7 +96,9 @@ static void set_tsc_adjust(struct vmx_vcpu *v, uint64_t adjust)
 
 static bool read_tsc(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	*value = msr == MSR_TSC ? vmx_now(v) + v->vcpu.tsc_adjust : v->vcpu.tsc_adjust;
+	if (msr == MSR_TSC_ADJUST)
+		return read_variable(v, msr, &v->vcpu.tsc_adjust, value);
+	*value = vmx_now(v) + v->vcpu.tsc_adjust;
 	return true;
 }
 
@@ -118,9 +128,7 @@ static bool write_debugctl(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
 
 static bool read_misc_enable(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	(void)msr;
-	*value = v->vcpu.misc_enable;
-	return true;
+	return read_variable(v, msr, &v->vcpu.misc_enable, value);
 }
 
 static bool write_misc_enable(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
@@ -150,15 +158,18 @@ static uint64_t *fixed_mtrr(struct vmx_vcpu *v, uint32_t msr)
 
 static bool read_mtrr(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
+	static const uint64_t capabilities = MTRRCAP_VALUE;
+	const uint64_t *at;
+
 	if (msr == MSR_MTRRCAP)
-		*value = MTRRCAP_VALUE;
+		at = &capabilities;
 	else if (msr == MSR_MTRR_DEF_TYPE)
-		*value = v->vcpu.mtrr_def_type;
+		at = &v->vcpu.mtrr_def_type;
 	else if (msr < MSR_MTRR_FIX64K)
-		*value = v->vcpu.mtrr_variable[msr - MSR_MTRR_PHYSBASE0];
+		at = &v->vcpu.mtrr_variable[msr - MSR_MTRR_PHYSBASE0];
 	else
-		*value = *fixed_mtrr(v, msr);
-	return true;
+		at = fixed_mtrr(v, msr);
+	return read_variable(v, msr, at, value);
 }
 
 static bool write_variable_mtrr(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
@@ -206,9 +217,7 @@ static bool read_zero(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 
 static bool read_mcg_status(struct vmx_vcpu *v, uint32_t msr, uint64_t *value)
 {
-	(void)msr;
-	*value = v->vcpu.mcg_status;
-	return true;
+	return read_variable(v, msr, &v->vcpu.mcg_status, value);
 }
 
 static bool write_mcg_status(struct vmx_vcpu *v, uint32_t msr, uint64_t value)
@@ -413,6 +422,8 @@ void msr_reset(struct vmx_vcpu *v)
 {
 	struct vcpu *vcpu = &v->vcpu;
 
+	v->msr_read.number = MSR_APIC_BASE;
+	v->msr_read.value = &lapic_of(v)->base;
 	if (defenses() & DEFENSE_IBRS_ALWAYS)
 		v->state.msrs.spec_ctrl = SPEC_CTRL_IBRS;
 	vcpu->misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS;

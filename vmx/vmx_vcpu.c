@@ -184,7 +184,8 @@ static void write_host(const struct vmx_vcpu *v)
 	vmcs_write(HOST_IDTR_BASE, traps_idt_base());
 	vmcs_write(HOST_RSP, (uint64_t)(v->vcpu.gpr + GPR_COUNT));
 	vmcs_write(HOST_RIP,
-		   (uint64_t)(defenses() & DEFENSES_EACH_EXIT ? vmx_exit_guarded : vmx_exit));
+		   (uint64_t)(!v->has_timer || (defenses() & DEFENSES_EACH_EXIT) ? vmx_exit_guarded
+										 : vmx_exit));
 }
 
 void vmx_vcpu_write_core(struct vmx_vcpu *v)

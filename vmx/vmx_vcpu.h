@@ -64,6 +64,7 @@ struct vmx_vcpu {
 	bool asleep;	     /* counted in vm->asleep */
 	bool has_timer;	     /* the VMX-preemption timer keeps the deadline */
 	uint8_t timer_shift; /* it counts TSC ticks >> this */
+	uint32_t exit_start; /* low half of the TSC at the last exit */
 	uint64_t deadline;   /* host TSC at which the loop must look at its timers */
 	uint64_t vmcs;	     /* physical */
 	uint16_t vpid;
@@ -76,6 +77,11 @@ struct vmx_vcpu {
 	uint64_t ept_pointer;
 	uint64_t cr4_allowed;
 	uint64_t xcr0_allowed;
+	/* Of the MSRs whose reads exit and are those of a variable: the last one, for entry.asm. */
+	struct {
+		uint32_t number;
+		const uint64_t *value;
+	} msr_read;
 	struct emulate_code code;	      /* what the emulator keeps of the last instruction */
 	struct vmx_event interrupted;	      /* valid bit in info */
 	struct vmx_exits exits[EXIT_REASONS]; /* by reason */
@@ -93,7 +99,7 @@ struct vmx_vcpu {
 	uint64_t wake_at;	    /* when that is due: host TSC, UINT64_MAX for never */
 };
 
-/* What the dispatcher does after a handler. */
+/* What follows a handler. */
 enum exit_action {
 	EXIT_RESUME,  /* enter the guest again where it is */
 	EXIT_ADVANCE, /* move RIP past the instruction first */

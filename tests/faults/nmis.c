@@ -15,6 +15,7 @@
 #include "lib/bits.h"
 #include "lib/format.h"
 #include "lib/log.h"
+#include "lib/panic.h"
 #include "lib/x86.h"
 #include "vm/disasm.h"
 #include "vmx/events.h"
@@ -25,7 +26,7 @@
 #define SECOND_EACH  7	   /* so manieth NMI that a core takes is followed by one of its own */
 #define DELAY_MAX    1023  /* PAUSEs between two NMIs */
 #define LOST_HZ	     10	   /* one that has not been taken after 100 ms is lost */
-#define ENTRY_BYTES  1024  /* of vmx/entry.asm, at most */
+#define ENTRY_BYTES  2048  /* of vmx/entry.asm, at most */
 #define HALT_WAIT_HZ 2
 #define QUIET_HZ     10
 #define INT_OPCODE   0xcd
@@ -169,6 +170,8 @@ static void test_halt(void)
 void nmis_begin(enum fault which)
 {
 	fault = which;
+	if (vmx_entry_end - (const uint8_t *)vmx_enter > ENTRY_BYTES)
+		panic("ENTRY_BYTES is too small");
 	x2apic = rdmsr(MSR_APIC_BASE) & APIC_BASE_X2APIC;
 	hook_gate();
 	if (fault == FAULT_NMIS)
