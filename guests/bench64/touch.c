@@ -13,7 +13,11 @@
 #define BLOCKS	32
 #define PATTERN 0x736f636cu
 
-static uint64_t all[BLOCKS], without[BLOCKS];
+/*
+ * The least of all rounds: each is long enough for the host's own timers to fall into many of them,
+ * and into clear() as well.
+ */
+static uint64_t least = UINT64_MAX, least_clear = UINT64_MAX;
 static bool right[BLOCKS];
 
 /* Reads what is there, and writes. Ticks; *seen gets all that was read, in one. */
@@ -45,10 +49,11 @@ static const char *measure(void)
 	for (unsigned i = 0; i < BLOCKS; i++) {
 		uintptr_t at = FIRST + i * BLOCK;
 		uint32_t first, second;
-		uint64_t ticks = touch(at, &first);
+		uint64_t ticks = touch(at, &first), again = touch(at, &second);
+		uint64_t cleared = clear(at);
 
-		all[i] = ticks - touch(at, &second);
-		without[i] = all[i] - clear(at);
+		least = ticks - again < least ? ticks - again : least;
+		least_clear = cleared < least_clear ? cleared : least_clear;
 		/* Elsewhere firmware or a loader was here before. */
 		right[i] = second == PATTERN && (first == 0 || bench_host != HOST_SOCLE);
 	}
@@ -59,13 +64,13 @@ static unsigned all_round, without_round;
 
 static bool run_all(int64_t *ticks)
 {
-	*ticks = (int64_t)all[all_round % BLOCKS];
+	*ticks = (int64_t)least;
 	return right[all_round++ % BLOCKS];
 }
 
 static bool run_without(int64_t *ticks)
 {
-	*ticks = (int64_t)without[without_round % BLOCKS];
+	*ticks = (int64_t)(least - least_clear);
 	return right[without_round++ % BLOCKS];
 }
 
