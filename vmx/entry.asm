@@ -16,7 +16,7 @@ default rel
 
 %include "gen/offsets.inc"
 
-extern vmx_exit_finish, vmx_exit_unknown, vmx_exit_handlers, vmx_defenses
+extern vmx_exit_finish, vmx_exit_handlers, vmx_defenses
 
 ; vmx/speculation.h.
 DEFENSE_IBRS	  equ 1
